@@ -1,0 +1,47 @@
+"""Records what a Keras training did, without a line of its code changing.
+
+Importing this package arms it: when the program imports Keras, a few methods are wrapped and
+what they do is recorded. ``KERASPROV_DISABLED=1`` makes the import do nothing at all.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from kerasprov_agent import clock, guard, import_hook, settings
+
+__all__ = ["__version__", "start", "stop"]
+__version__ = "0.1.0"
+
+KERAS_PACKAGES = ("keras", "tf_keras")
+
+
+def start() -> None:
+    """Arm the agent; done by the import itself, and again after `stop`. Twice is once."""
+    if settings.disabled():
+        return
+    clock.start()
+    guard.reset()
+    settings.remember_start_directory()
+    import_hook.watch(KERAS_PACKAGES, _instrument)
+
+
+def stop() -> None:
+    """Restore the uninstrumented process and end the record of this execution.
+
+    A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
+    """
+    import_hook.unwatch()
+    for name, act in (("hooks", "remove"), ("recorder", "finish")):
+        module = sys.modules.get(f"{__name__}.{name}")
+        if module is not None:
+            guard.call(getattr(module, act))
+
+
+def _instrument(keras: object) -> None:
+    from kerasprov_agent import hooks
+
+    hooks.install(keras)
+
+
+start()

@@ -1,0 +1,39 @@
+"""Callbacks with their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kerasprov_agent.describe.values import Plain, plain, public_name
+
+# What a callback counts while it runs, and what Keras sets on every one; neither is a setting.
+STATE = frozenset(
+    (
+        "model params validation_data history epoch wait stopped_epoch best best_epoch "
+        "best_weights cooldown_counter epochs_since_last_save last_epoch seen target "
+        "current_best async_safe"
+    ).split()
+)
+
+
+def callbacks(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """Describe callbacks in their order: `class_name`, `settings`."""
+    return [{"class_name": public_name(type(one)), "settings": settings(one)} for one in found]
+
+
+def settings(callback: Any) -> dict[str, Plain]:
+    """The public plain attributes of a callback, functions by their names."""
+    return {
+        name: plain({name: value})[name]  # type: ignore[index,call-overload]
+        for name, value in vars(callback).items()
+        if not name.startswith("_") and name not in STATE and _is_setting(value)
+    }
+
+
+def _is_setting(value: Any) -> bool:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return len(value) <= 20 and all(isinstance(v, (bool, int, float, str)) for v in value)
+    return callable(value) and hasattr(value, "__name__")

@@ -1,0 +1,112 @@
+"""What was run: the script, module or notebook, its text, and the state of its git repository."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from kerasprov_agent.describe import redaction
+
+GIT_SECONDS = 10
+"""git may take so long; it runs beside the training."""
+
+
+def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
+    """What is being run: `kind`, `script` (path or module name), `arguments`.
+
+    kind is script, module, directory, zip, notebook, interactive or command.
+    """
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    file = getattr(main, "__file__", None)
+    kind, script = "interactive", None
+    if "IPython" in sys.modules and not file:
+        kind, script = _notebook(main)
+    elif started_by_runner:
+        kind, script = started_by_runner["kind"], started_by_runner["target"]
+    elif spec is not None and spec.name != "__main__":
+        kind, script = "module", spec.name.removesuffix(".__main__")
+    elif file:
+        path = os.path.abspath(file)
+        kind, script = "script", path
+        if spec is not None:  # `python DIR` and `python ZIP`
+            script = os.path.dirname(path)
+            kind = "directory" if os.path.isdir(script) else "zip"
+    elif sys.argv[:1] == ["-c"]:
+        kind = "command"
+    arguments = [] if kind in ("notebook", "interactive") else sys.argv[1:]
+    return {
+        "kind": kind,
+        "script": script,
+        "arguments": redaction.arguments(arguments),
+        "source_file": os.path.abspath(file) if file else None,
+    }
+
+
+def _notebook(main: Any) -> tuple[str, str | None]:
+    """A kernel says which notebook it belongs to in one of two ways, or not at all."""
+    shell = getattr(sys.modules["IPython"], "get_ipython", lambda: None)()
+    if shell is None or "Terminal" in type(shell).__name__:
+        return "interactive", None
+    path = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    return "notebook", path
+
+
+def source(path: str | None) -> dict[str, Any] | None:
+    """A file's text with its hash and size in bytes; None if it is no text or can't be read."""
+    if path is None or not path.endswith((".py", ".pyw", ".ipynb")):
+        return None
+    try:
+        content = Path(path).read_bytes()
+        return {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "text": content.decode("utf-8"),
+        }
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def git(directory: str) -> dict[str, Any] | None:
+    """The git repository that holds `directory`: `commit`, `branch`, `remote`, `dirty`, `diff`.
+
+    Returns None outside a repository or without git. Changes nothing, not even git's index.
+    """
+    status = _git(directory, "status", "--porcelain=v2", "--branch")
+    if status is None:
+        return None
+    heads = dict(
+        line[2:].split(" ", 1) for line in status.splitlines() if line.startswith("# branch.")
+    )
+    changed = any(not line.startswith("#") for line in status.splitlines())
+    commit, branch = heads.get("branch.oid"), heads.get("branch.head")
+    tracked = any(line[:1] in "12u" for line in status.splitlines())
+    has_commit = commit not in (None, "(initial)")
+    remote = _git(directory, "config", "--get", "remote.origin.url")
+    return {
+        "commit": commit if has_commit else None,
+        "branch": None if branch == "(detached)" else branch,
+        "remote": redaction.text(remote.strip()) if remote else None,
+        "dirty": changed,
+        "diff": _git(directory, "diff", "HEAD") if tracked and has_commit else None,
+    }
+
+
+def _git(directory: str, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

@@ -1,0 +1,155 @@
+"""Where a program runs: host, process, Python, Keras, backend, packages, devices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from kerasprov_agent.describe import redaction
+
+ENVIRONMENT_PREFIXES = (
+    "CUDA_", "HIP_", "JAX_", "KERASPROV_", "KERAS_", "MKL_", "NCCL_", "NVIDIA_", "OMP_",
+    "OPENBLAS_", "PYTORCH_", "ROCR_", "SLURM_", "TF_", "TORCH_", "XLA_",
+)  # fmt: skip
+ENVIRONMENT_NAMES = frozenset(
+    ("RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHASHSEED", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV")
+)
+
+
+def host() -> str:
+    """The name of this machine."""
+    return platform.node()
+
+
+def user() -> str | None:
+    """The login name, None where the system has none for us (as in some containers)."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        if os.environ.get(name):
+            return os.environ[name]
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError, AttributeError):
+        return None
+
+
+def environment() -> dict[str, str]:
+    """The variables that steer a training, by an allow-list of names."""
+    return {
+        name: redaction.REDACTED if redaction.is_secret(name) else redaction.text(value)
+        for name, value in sorted(os.environ.items())
+        if name in ENVIRONMENT_NAMES or name.startswith(ENVIRONMENT_PREFIXES)
+    }
+
+
+def packages() -> dict[str, str]:
+    """All installed packages and their versions, from the names of their metadata folders.
+
+    The folders' names hold both; reading the metadata itself takes a hundred times longer.
+    """
+    found: dict[str, str] = {}
+    for entry in sys.path:
+        try:
+            names = os.listdir(entry or os.curdir)
+        except OSError:
+            continue
+        for name in names:
+            stem, _, suffix = name.rpartition(".")
+            if suffix in ("dist-info", "egg-info"):
+                package, _, rest = stem.partition("-")
+                version = rest.partition("-py")[0] if suffix == "egg-info" else rest
+                if package and version:
+                    found.setdefault(package.replace("_", "-").lower(), version)
+    return dict(sorted(found.items()))
+
+
+def keras(module: Any) -> dict[str, Any]:
+    """The Keras in use: package, version, backend and its version."""
+    package = module.__name__
+    name = "tensorflow"
+    if hasattr(module, "backend") and callable(getattr(module.backend, "backend", None)):
+        name = module.backend.backend()
+    library = sys.modules.get({"openvino": "openvino"}.get(name, name))
+    version = getattr(library, "__version__", None)
+    return {
+        "keras_package": package,
+        "keras_version": getattr(module, "__version__", None),
+        "backend": name,
+        "backend_version": version if isinstance(version, str) else None,
+    }
+
+
+def processor() -> str | None:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or None
+
+
+def cpus() -> int | None:
+    """How many CPUs this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count()
+
+
+def gpus(backend: str | None) -> list[str] | None:
+    """The GPUs that the backend sees, by name; asked only once a training has begun.
+
+    Returns None where the backend can't be asked.
+    """
+    library: Any = sys.modules.get(backend or "")
+    if library is None:
+        return None
+    if backend == "tensorflow":
+        devices = library.config.list_physical_devices("GPU")
+        details = [library.config.experimental.get_device_details(device) for device in devices]
+        return [
+            str(detail.get("device_name", device.name))
+            for detail, device in zip(details, devices, strict=True)
+        ]
+    if backend == "jax":
+        return [d.device_kind for d in library.local_devices() if d.platform != "cpu"]
+    if backend == "torch":
+        if not library.cuda.is_available():
+            return []
+        return [library.cuda.get_device_name(i) for i in range(library.cuda.device_count())]
+    return None
+
+
+def process_key(pid: int | None = None) -> str | None:
+    """What tells this process from every other of this machine, before and after a restart.
+
+    `boot id / pid namespace / start time in clock ticks`, from Linux' /proc; None elsewhere.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+        stat = Path(f"/proc/{pid or 'self'}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return f"{boot}/{namespace}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def facts() -> dict[str, Any]:
+    """Everything about the machine and the process that is known without asking a device."""
+    return {
+        "user": user(),
+        "host": host(),
+        "pid": os.getpid(),
+        "process": process_key(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": processor(),
+        "cpu_count": cpus(),
+        "environment": environment(),
+    }

@@ -1,0 +1,181 @@
+"""One process of a program: how its record begins, and how it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import kerasprov_agent
+from kerasprov_agent import clock, guard, settings
+from kerasprov_agent.describe import code, machine
+from kerasprov_agent.describe.values import to_json
+from kerasprov_agent.store.operations import Operation, insert, update
+from kerasprov_agent.store.writer import Writer
+
+FACTS_SECONDS = 2.0
+"""How long the end of a program waits for what git has not told yet."""
+
+
+def uuid7() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by time, random in the rest, from the system's source."""
+    milliseconds = int(time.time() * 1000)
+    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | (0x7 << 76)
+    number = number & ~(0x3 << 62) | (0x2 << 62)
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+class Execution:
+    """The row of `execution`, and the way to the database for all that belongs to it."""
+
+    def __init__(self, parent_id: str | None, keras: Mapping[str, Any]) -> None:
+        self.id = uuid7()
+        self.settings = settings.Values()
+        self._program = code.program(_started_by_runner())
+        self.label = self.settings.name or _label(self._program)
+        self._writer = Writer(self.settings.db, self.id)
+        self._begin: Sequence[Operation] = self._first_operations(parent_id, keras)
+        self._found: list[Operation] = []
+        self._git = threading.Thread(target=self._ask_git, name="kerasprov-git", daemon=True)
+        self._git.start()
+
+    def _first_operations(
+        self, parent_id: str | None, keras: Mapping[str, Any]
+    ) -> Sequence[Operation]:
+        packages = machine.packages()
+        digest = hashlib.sha256(to_json(packages).encode()).hexdigest()
+        script = code.source(self._program["source_file"])
+        facts = machine.facts()
+        row = {
+            "id": self.id,
+            "parent_id": parent_id,
+            "label": self.label,
+            "tags": to_json(self.settings.tags) if self.settings.tags else None,
+            "kind": self._program["kind"],
+            "script": self._program["script"],
+            "script_sha256": script and script["sha256"],
+            "arguments": to_json(self._program["arguments"]),
+            "working_directory": settings.start_directory(),
+            "started_at": clock.iso(clock.started()),
+            "status": "running",
+            **keras,
+            **facts,
+            "environment": to_json(facts["environment"]),
+            "agent_version": kerasprov_agent.__version__,
+            "packages_sha256": digest,
+        }
+        return [
+            *([insert("source", script)] if script else []),
+            insert("execution", row),
+            *(
+                insert("package", {"packages_sha256": digest, "name": name, "version": version})
+                for name, version in packages.items()
+            ),
+        ]
+
+    def _ask_git(self) -> None:
+        guard.attempt(self._find_git)
+
+    def _find_git(self) -> None:
+        """On a thread of its own: git may take seconds in a large repository."""
+        file = self._program["source_file"]
+        found = code.git(os.path.dirname(file) if file else settings.start_directory())
+        if found is None:
+            return
+        operations = []
+        digest = None
+        if found["diff"]:
+            content = found["diff"].encode()
+            digest = hashlib.sha256(content).hexdigest()
+            operations.append(
+                insert("source", {"sha256": digest, "bytes": len(content), "text": found["diff"]})
+            )
+        row = {
+            "git_commit": found["commit"],
+            "git_branch": found["branch"],
+            "git_remote": found["remote"],
+            "git_dirty": int(found["dirty"]),
+            "git_diff_sha256": digest,
+        }
+        self._found = [*operations, update("execution", row, {"id": self.id})]
+
+    def write(self, operations: Sequence[Operation]) -> None:
+        """Commit operations, with what has been found out since the last time."""
+        begin, self._begin = self._begin, ()
+        found, self._found = self._found, []
+        self._writer.write([*begin, *operations, *found])
+
+    def run_ended(self) -> None:
+        """A run is over: the file is made whole, and a notebook's document is brought up to date.
+
+        A kernel seldom ends in order, so its document can't wait for the end.
+        """
+        self._writer.checkpoint()
+        if self._program["kind"] == "notebook":
+            guard.call(self._write_document)
+
+    def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
+        """The program ends; `exc` is what it ends with."""
+        from kerasprov_agent.recorder import exception_columns, outcome
+
+        self._git.join(FACTS_SECONDS)
+        row = {"ended_at": clock.iso(clock.now()), **self._outcome(exc, at_exit)}
+        if row.get("status") is None:
+            row["status"] = outcome(exc)
+            row.update(exception_columns(exc))
+        self.write([update("execution", row, {"id": self.id})])
+        self._writer.checkpoint()
+        self._writer.close()
+        document = guard.call(self._write_document)
+        if self.settings.verbose:
+            where = f", {document}" if document else ""
+            print(
+                f"kerasprov_agent: {runs} runs, {epochs} epochs in {self.settings.db}{where}",
+                file=sys.stderr,
+            )
+
+    def _outcome(self, exc: BaseException | None, at_exit: bool) -> dict[str, Any]:
+        """The exit status, known under the runner; `sys.exit` alone is no exception to report."""
+        if not at_exit or not _started_by_runner():
+            return {}
+        if exc is None:
+            return {"exit_status": 0}
+        if isinstance(exc, SystemExit):
+            status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+            return {"exit_status": status, "status": "failed" if status else "finished"}
+        return {"exit_status": 1} if isinstance(exc, Exception) else {}
+
+    def _write_document(self) -> str | None:
+        if self.settings.prov is None or not os.path.exists(self.settings.db):
+            return None
+        from kerasprov_agent import documents
+
+        stem = Path(self.label).name
+        path = os.path.join(self.settings.prov, f"{stem}-{self.id}.json")
+        documents.write_file(self.settings.db, self.id, path)
+        return path
+
+    def abandon(self) -> None:
+        """In a forked child: this is the parent's."""
+        self._writer.abandon()
+
+
+def _started_by_runner() -> dict[str, str]:
+    runner = sys.modules.get("kerasprov_agent.runner")
+    return runner.program if runner is not None else {}
+
+
+def _label(program: Mapping[str, Any]) -> str:
+    script = program["script"]
+    if not script:
+        return str(program["kind"])
+    if program["kind"] == "module":
+        return str(script)
+    return Path(script).stem or str(program["kind"])

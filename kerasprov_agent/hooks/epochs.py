@@ -1,0 +1,197 @@
+"""`CallbackList`: where a training and its epochs begin and end.
+
+Its methods run before and after all callbacks of the user, whose list is not touched. Nothing is
+done per batch, but that the first step of an epoch is clocked by an attribute that removes itself.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from kerasprov_agent import clock, guard, meters
+from kerasprov_agent.describe import machine, seeds
+from kerasprov_agent.describe.callbacks import callbacks as describe_callbacks
+from kerasprov_agent.describe.optimizers import learning_rate
+from kerasprov_agent.describe.values import plain
+from kerasprov_agent.hooks import calls, training
+
+
+class Epoch:
+    """The clock readings of an epoch in progress (`perf_counter`, seconds)."""
+
+    __slots__ = (
+        "begun", "ended", "first_step", "lengths", "logs", "number", "rate", "started",
+        "started_at", "synchronized", "trained",
+    )  # fmt: skip
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.started_at = clock.now()
+        self.started = perf_counter()
+        self.begun = self.started
+        self.first_step: float | None = None
+        self.trained: float | None = None
+        self.ended: float | None = None
+        self.synchronized = True
+        self.rate: float | None = None
+        self.lengths: dict[str, int] = {}
+        self.logs: Any = None
+
+
+def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> None:
+    """Data are prepared, the model is built: record what Keras resolved."""
+    model = getattr(callbacks, "_model", None) or vars(callbacks).get("model")
+    call = calls.enclosing_fit(model)
+    if call is None or call.callbacks is not None:
+        if model is None or callbacks is getattr(call, "callbacks", None):
+            return
+        # `fit` was bound before it was wrapped, or the loop is the user's own.
+        call = training.start_run(model, {})
+        call.bypassed = True
+    call.callbacks = callbacks
+    training.describe_architecture(call)
+    backend = call.recorder.backend
+    call.gpus = meters.gpus_in_use(backend, model) if call.described else 0
+    call.recorder.run_prepared(
+        call.run,
+        parameters=getattr(callbacks, "params", None) or {},
+        feed=call.feed_facts or {},
+        callbacks=describe_callbacks(callbacks.callbacks),
+        seeds=guard.attempt(seeds.seeds, backend) or {},
+    )
+    if not call.recorder.gpus_known:
+        call.recorder.gpus_seen(guard.attempt(machine.gpus, backend))
+
+
+def before_epoch(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch | None:
+    """The first clock reading, before the callbacks' on_epoch_begin."""
+    call = calls.fit_of(callbacks)
+    if call is None:
+        return None
+    call.epoch = Epoch(int(args[0] if args else kwargs["epoch"]))
+    return call.epoch
+
+
+def after_begin(
+    epoch: Epoch | None, callbacks: Any, _result: Any, exc: BaseException | None
+) -> None:
+    """The learning rate in force, and the clock at which training begins."""
+    call = calls.fit_of(callbacks)
+    if epoch is None or call is None or exc is not None:
+        return
+    epoch.rate = learning_rate(getattr(call.model, "optimizer", None))
+    _clock_first_step(callbacks, epoch)
+    epoch.begun = perf_counter()
+
+
+def _clock_first_step(callbacks: Any, epoch: Epoch) -> None:
+    if "on_train_batch_end" in vars(callbacks):
+        return
+    on_train_batch_end = callbacks.on_train_batch_end
+
+    def clock_first_step(*args: Any, **kwargs: Any) -> Any:
+        epoch.first_step = perf_counter()
+        vars(callbacks).pop("on_train_batch_end", None)
+        try:
+            return on_train_batch_end(*args, **kwargs)
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            raise
+
+    vars(callbacks)["on_train_batch_end"] = clock_first_step
+
+
+def validation_begins(call: calls.Fit) -> None:
+    """The boundary between training and validation, with the device idle."""
+    epoch = call.epoch
+    if epoch is not None and epoch.trained is None:
+        optimizer = getattr(call.model, "optimizer", None)
+        done = meters.synchronize(call.recorder.backend, optimizer, None, call.gpus)
+        epoch.synchronized = epoch.synchronized and done
+        epoch.trained = perf_counter()
+
+
+def before_end(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch | None:
+    """Training and validation of the epoch are over; the callbacks' on_epoch_end come next."""
+    call = calls.fit_of(callbacks)
+    epoch = call.epoch if call is not None else None
+    if call is None or epoch is None:
+        return None
+    epoch.logs = args[1] if len(args) > 1 else kwargs.get("logs")
+    optimizer = getattr(call.model, "optimizer", None)
+    done = meters.synchronize(call.recorder.backend, optimizer, epoch.logs, call.gpus)
+    epoch.synchronized = epoch.synchronized and done
+    epoch.ended = perf_counter()
+    vars(callbacks).pop("on_train_batch_end", None)
+    epoch.lengths = {name: len(values) for name, values in _history(callbacks).items()}
+    return epoch
+
+
+def after_epoch(
+    epoch: Epoch | None, callbacks: Any, _result: Any, _exc: BaseException | None
+) -> None:
+    """Record the epoch; also when a callback raised, for it has been trained."""
+    call = calls.fit_of(callbacks)
+    if epoch is None or call is None or epoch.ended is None:
+        return
+    over = perf_counter()
+    call.epoch = None
+    if not call.described:
+        training.describe_architecture(call)
+        call.gpus = meters.gpus_in_use(call.recorder.backend, call.model)
+    validated = epoch.trained is not None
+    trained = epoch.trained if epoch.trained is not None else epoch.ended
+    row = {
+        "epoch": epoch.number,
+        "started_at": epoch.started_at,
+        "train_seconds": trained - epoch.begun,
+        "validation_seconds": epoch.ended - trained if validated else None,
+        "callback_seconds": (epoch.begun - epoch.started) + (over - epoch.ended),
+        "first_step_seconds": None if epoch.first_step is None else epoch.first_step - epoch.begun,
+        "synchronized": int(epoch.synchronized),
+        "steps": _steps(call),
+        "learning_rate": epoch.rate,
+        "learning_rate_after": learning_rate(getattr(call.model, "optimizer", None)),
+        "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
+    }
+    call.recorder.epoch_ended(call.run, row, _metrics(epoch, callbacks))
+
+
+def _history(callbacks: Any) -> dict[str, list[Any]]:
+    return getattr(getattr(callbacks, "_history", None), "history", None) or {}
+
+
+def _metrics(epoch: Epoch, callbacks: Any) -> dict[str, Any]:
+    """What Keras reported: what its History took in, else what it was about to."""
+    found = {
+        name: values[-1]
+        for name, values in _history(callbacks).items()
+        if len(values) > epoch.lengths.get(name, 0)
+    }
+    return {str(k): number(v) for k, v in (found or epoch.logs or {}).items()}
+
+
+def number(value: Any) -> Any:
+    """A metric's value as a float; as a plain value where it is no single number."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    single = guard.attempt(float, value)
+    return plain(value) if single is None else single
+
+
+def _steps(call: calls.Fit) -> int | None:
+    feed = call.feed() if call.feed is not None else None
+    seen = getattr(feed, "_steps_seen", None)
+    if isinstance(seen, int) and seen > 0:
+        return seen
+    steps = (getattr(call.callbacks, "params", None) or {}).get("steps")
+    return steps if isinstance(steps, int) else None
+
+
+def after_train(_token: None, callbacks: Any, _result: Any, exc: BaseException | None) -> None:
+    """Ends a run whose `fit` we did not see; others end with their `fit`."""
+    call = calls.fit_of(callbacks)
+    if call is not None and call.bypassed:
+        training.end_run(call, exc)

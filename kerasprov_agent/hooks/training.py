@@ -1,0 +1,207 @@
+"""`Model.compile` and `Model.fit`, and the feed that `fit` makes of its input."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+from weakref import ref
+
+from kerasprov_agent import clock, guard, recorder
+from kerasprov_agent.describe import data, models
+from kerasprov_agent.describe.values import is_scalar, plain, to_json
+from kerasprov_agent.hooks import calls, optimizers
+from kerasprov_agent.recorder import Recorder
+
+DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
+"""Arguments of `fit` that are described apart; the rest are parameters of the run."""
+
+_signatures: dict[Any, inspect.Signature] = {}
+
+
+def arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a bound method by name, defaults included."""
+    key = getattr(function, "__func__", function)
+    signature = _signatures.get(key)
+    if signature is None:
+        signature = _signatures[key] = inspect.signature(function)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:  # Keras is about to say so itself
+        return dict(kwargs)
+    bound.apply_defaults()
+    found = dict(bound.arguments)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found.update(found.pop(name))
+    return found
+
+
+def before_compile(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> tuple[float, Any]:
+    """Note when it began, and its arguments until it has ended."""
+    return clock.now(), arguments(wrapped, args, kwargs)
+
+
+def after_compile(
+    token: tuple[float, Any] | None, model: Any, _result: Any, exc: BaseException | None
+) -> None:
+    """Record what the model is compiled with; a `compile` that raised compiled nothing."""
+    if exc is not None or token is None:
+        return
+    started, given = token
+    record = recorder.current()
+    known = calls.known(model)
+    facts = {**models.compiled(model, given), **_optimizer(model)}
+    known.compile_id, known.state_id = record.compiled(
+        known.state_id, started, facts, *_identity(model)
+    )
+
+
+def ensure_state(record: Recorder, model: Any) -> str:
+    """The entity of the model in its present state, made when the model is first seen."""
+    known = calls.known(model)
+    if known.state_id is None:
+        known.state_id = record.model_seen(*_identity(model))
+    return known.state_id
+
+
+def _identity(model: Any) -> tuple[str | None, str]:
+    return guard.attempt(lambda: str(model.name)), models.public_name(type(model))
+
+
+def ensure_compiled(record: Recorder, model: Any) -> str | None:
+    """The compile in force; described now where it happened before the agent was armed."""
+    known = calls.known(model)
+    if known.compile_id is None and getattr(model, "optimizer", None) is not None:
+        config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+        facts = {**models.compiled(model, config), **_optimizer(model)}
+        known.compile_id = record.found_compiled(ensure_state(record, model), facts)
+    return known.compile_id
+
+
+def _optimizer(model: Any) -> dict[str, Any]:
+    found = optimizers.describe(getattr(model, "optimizer", None))
+    if found is None:
+        return {"optimizer": None, "learning_rate": None, "optimizer_config": None}
+    return {
+        "optimizer": found["class_name"],
+        "learning_rate": found["learning_rate"],
+        "optimizer_config": to_json(found["config"]),
+    }
+
+
+def before_fit(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Fit:
+    """A run begins: record it before Keras prepares anything, which may take minutes."""
+    return start_run(model, arguments(wrapped, args, kwargs))
+
+
+def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
+    """Record a run of `model` and make it the innermost call of this thread."""
+    record = recorder.current()
+    outer = calls.enclosing_fit()
+    optimizer = optimizers.describe(getattr(model, "optimizer", None))
+    run = record.run_started(
+        parent_id=outer.run.id if outer else None,
+        state_id=ensure_state(record, model),
+        compile_id=ensure_compiled(record, model),
+        loss=models.name_of(getattr(model, "loss", None)),
+        optimizer=optimizer,
+        arguments=_plain_arguments(given),
+        training_data=_training_data(given),
+        validation_data=_validation_data(given),
+        validation_source=_validation_source(given),
+    )
+    call = calls.Fit(record, run, model)
+    calls.push(call)
+    return call
+
+
+def _plain_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if is_scalar(value) else to_json(plain(value))
+        for name, value in given.items()
+        if name not in DATA
+    }
+
+
+def _training_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    return guard.attempt(data.dataset, given.get("x"), given.get("y"), given.get("sample_weight"))
+
+
+def _validation_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = given.get("validation_data")
+    if isinstance(found, (tuple, list)):
+        return guard.attempt(data.dataset, *found[:3])
+    return guard.attempt(data.dataset, found)
+
+
+def _validation_source(given: Mapping[str, Any]) -> str | None:
+    if given.get("validation_data") is not None:
+        return "validation_data"
+    return "validation_split" if given.get("validation_split") else None
+
+
+def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
+    """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
+    call = calls.top()
+    if exc is not None or call is None:
+        return
+    facts = guard.attempt(_feed_facts, feed)
+    if isinstance(call, calls.Evaluation):
+        call.feed_facts = facts
+    elif call.callbacks is None:
+        call.feed_facts, call.feed = facts, ref(feed)
+    else:
+        call.validation_facts = facts
+
+
+def _feed_facts(feed: Any) -> dict[str, Any]:
+    """`batches`, `batch_size`, `samples` (known of arrays only) of a Keras feed."""
+    adapter = getattr(feed, "data_adapter", None) or feed._adapter
+    batch_size = _ask(adapter, "batch_size")
+    batches = getattr(feed, "_num_batches", None) or _ask(adapter, "get_size")
+    partial = _ask(adapter, "partial_batch_size")
+    samples = None
+    if type(adapter).__name__ in ("ArrayDataAdapter", "TensorLikeDataAdapter"):
+        whole = _ask(adapter, "num_batches") or _ask(adapter, "get_size")
+        if whole and batch_size:
+            samples = (whole - 1) * batch_size + (partial or batch_size)
+    return {"batches": batches, "batch_size": batch_size, "samples": samples}
+
+
+def _ask(adapter: Any, name: str) -> int | None:
+    """A property in Keras 3, a method in Keras 2; None where it is open."""
+    value = getattr(adapter, name, None)
+    value = value() if callable(value) else value
+    return value if isinstance(value, int) else None
+
+
+def after_fit(
+    call: calls.Fit | None, _model: Any, _result: Any, exc: BaseException | None
+) -> None:
+    """The run is over, one way or another."""
+    if call is not None:
+        end_run(call, exc)
+
+
+def end_run(call: calls.Fit, exc: BaseException | None) -> None:
+    """Record the end of a run and the state in which it left the model."""
+    calls.pop(call)
+    if call.callbacks is not None:
+        call.callbacks.__dict__.pop("on_train_batch_end", None)
+    if not call.described:
+        describe_architecture(call)
+    known = calls.known(call.model)
+    state_id = ensure_state(call.recorder, call.model)
+    known.state_id = call.recorder.run_ended(
+        call.run, state_id, call.validation_facts or {}, exc
+    )
+    known.run_id = call.run.id
+
+
+def describe_architecture(call: calls.Fit) -> None:
+    """Record the model's structure, once its variables are there."""
+    facts = guard.attempt(models.architecture, call.model)
+    if facts is not None:
+        call.described = facts["parameters"] is not None
+        call.recorder.architecture_seen(call.run, facts)

@@ -1,0 +1,139 @@
+"""Wrapping methods of classes: apply, recognise, switch off, remove.
+
+A plain closure on `Model.compile` would break `load_model`, which compares `cls.compile` with
+`Trainer.compile`: a wrapt proxy equals what it wraps. wrapt's own proxies neither pickle nor
+copy, which the methods of an uninstrumented Keras do; `Patch` does.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+from kerasprov_agent import guard
+
+Before = Callable[..., Any]
+"""`before(wrapped, instance, args, kwargs)` returns a token for `after`."""
+After = Callable[[Any, Any, Any, BaseException | None], None]
+"""`after(token, instance, result, exception)`."""
+
+
+class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        owner = self._self_instance
+        if owner is None:
+            owner = self._self_parent._self_patched_class
+        return getattr, (owner, self._self_parent._self_patched_name)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if self._self_instance is None:
+            return self
+        instance = copy.deepcopy(self._self_instance, memo)
+        return getattr(instance, self._self_parent._self_patched_name)
+
+
+class Patch(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """Our wrapper around a method of a class."""
+
+    __bound_function_wrapper__ = _BoundPatch
+    _self_kerasprov = True
+
+    def __init__(self, wrapped: Any, wrapper: Any, owner: type, name: str) -> None:
+        super().__init__(wrapped, wrapper, enabled=_is_on)
+        self._self_patched_class = owner
+        self._self_patched_name = name
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (self._self_patched_class, self._self_patched_name)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
+
+
+_MISSING = object()
+_on = False
+_applied: list[tuple[type, str, Any, Patch]] = []
+
+
+def _is_on() -> bool:
+    return _on
+
+
+def switch(on: bool) -> None:
+    """Let all patches act, or none."""
+    global _on
+    _on = on
+
+
+def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
+    """A wrapt wrapper that calls `before` and `after` around the method, each guarded apart.
+
+    The user's call stands outside of any `try` that would swallow; its result and its exception
+    pass unchanged. Before Python 3.11 an exception keeps our frame in its traceback.
+    """
+
+    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        token = before and guard.call(before, wrapped, instance, args, kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            if after is not None:
+                guard.call(after, token, instance, None, exc)
+            raise
+        if after is not None:
+            guard.call(after, token, instance, result, None)
+        return result
+
+    return wrapper
+
+
+def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    """Wrap a method on `owner` itself, inherited or not; once, whoever else has wrapped it."""
+    found = _raw(owner, name)
+    if _has_ours(found):
+        return
+    patch = Patch(found, wrapper, owner, name)
+    _applied.append((owner, name, vars(owner).get(name, _MISSING), patch))
+    setattr(owner, name, patch)
+
+
+def remove() -> None:
+    """Take out every patch; where another tool's lies on top ours stays, switched off."""
+    switch(False)
+    while _applied:
+        owner, name, original, patch = _applied.pop()
+        if vars(owner).get(name) is not patch:
+            continue
+        if original is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
+
+
+def _raw(owner: type, name: str) -> Any:
+    """The attribute as it stands in a class' dictionary, unbound."""
+    for cls in owner.__mro__:
+        if name in vars(cls):
+            return vars(cls)[name]
+    raise AttributeError(f"{owner.__qualname__} has no {name}")
+
+
+def _has_ours(function: Any) -> bool:
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        if getattr(type(function), "_self_kerasprov", False):
+            return True
+        seen.add(id(function))
+        function = getattr(function, "__wrapped__", None)
+    return False

@@ -1,0 +1,86 @@
+"""Tells when the program itself has imported Keras. Imports nothing that Python has not loaded.
+
+wrapt's post-import hooks would do the same, but wrapt costs 45 ms and asyncio before Keras is
+there, lets errors into the user's `import keras`, and fires once only.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Hook = Callable[[Any], None]
+
+
+class _Loader:
+    """Runs the real loader, then the hook; steps aside before the module's own code runs."""
+
+    def __init__(self, loader: Any, hook: Hook) -> None:
+        self._loader, self._hook = loader, hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = self._loader
+        if getattr(module, "__loader__", None) is self:
+            module.__loader__ = self._loader
+        try:
+            self._loader.exec_module(module)
+        except BaseException as exc:
+            # Our frame would keep importlib from hiding its own in the user's traceback.
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            raise
+        _fire(self._hook, module)
+
+
+class _Finder:
+    """Finds nothing itself: lets the others find the module, then puts `_Loader` around it."""
+
+    def __init__(self, names: Iterable[str], hook: Hook) -> None:
+        self.names, self.hook = frozenset(names), hook
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname not in self.names:
+            return None
+        for finder in sys.meta_path:
+            if isinstance(finder, _Finder) or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, self.hook)  # type: ignore[assignment]
+                return spec
+        return None
+
+
+def watch(names: Iterable[str], hook: Hook) -> None:
+    """Call `hook(module)` whenever one of `names` has been imported, and now if it already is."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder(names, hook))  # type: ignore[arg-type]
+    for name in names:
+        module = sys.modules.get(name)
+        # A lazily loaded module would be loaded by a look at it; it fires when it is used.
+        if module is None or type(module).__name__ == "_LazyModule":
+            continue
+        if not getattr(getattr(module, "__spec__", None), "_initializing", False):
+            _fire(hook, module)
+
+
+def unwatch() -> None:
+    """Take our finder out of `sys.meta_path`."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+
+
+def _fire(hook: Hook, module: Any) -> None:
+    from kerasprov_agent import guard
+
+    guard.call(hook, module)

@@ -1,0 +1,61 @@
+"""What is measured on the device: when it is idle, and how many GPUs a model trains on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from kerasprov_agent import guard
+
+
+def synchronize(
+    backend: str | None, optimizer: Any, logs: Mapping[str, Any] | None = None, gpus: int = 0
+) -> bool:
+    """Wait until the device has finished what was dispatched; False if that can't be told.
+
+    JAX dispatches steps asynchronously: a clock read without this is wrong by a factor of ten.
+    All outputs of a step become ready together, so one of them is waited for: a metric in `logs`,
+    else the optimizer's step counter. TensorFlow and torch are asynchronous on GPUs only.
+    """
+    if backend == "jax":
+        return _block(optimizer, logs or {})
+    if backend == "torch":
+        cuda = sys.modules["torch"].cuda
+        if cuda.is_initialized():
+            cuda.synchronize()
+        return True
+    if backend == "tensorflow":
+        if gpus:
+            sys.modules["tensorflow"].test.experimental.sync_devices()
+        return True
+    return False
+
+
+def _block(optimizer: Any, logs: Mapping[str, Any]) -> bool:
+    for value in logs.values():
+        if hasattr(value, "block_until_ready"):
+            value.block_until_ready()
+            return True
+    value = getattr(getattr(optimizer, "_iterations", None), "_value", None)
+    if hasattr(value, "block_until_ready"):
+        value.block_until_ready()
+        return True
+    return bool(logs)  # numbers on the host: the step that made them is over
+
+
+def gpus_in_use(backend: str | None, model: Any) -> int:
+    """On how many GPUs the variables of a built model lie; 0 for none."""
+    return guard.attempt(_gpus_in_use, backend, model) or 0
+
+
+def _gpus_in_use(backend: str | None, model: Any) -> int:
+    value = model.weights[0].value
+    if backend == "tensorflow":
+        tensorflow: Any = sys.modules["tensorflow"]
+        if not tensorflow.config.list_logical_devices("GPU"):
+            return 0
+        return int(model.distribute_strategy.num_replicas_in_sync)
+    if backend == "jax":
+        return sum(device.platform != "cpu" for device in value.devices())
+    return int(value.device.type != "cpu")

@@ -1,0 +1,241 @@
+"""What a person can set: one table, from which variables, options, file keys and docs are made.
+
+An option before the script wins over the variable, the variable over the file, the file over the
+default. Files are read when the first thing is recorded, never while arming.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kerasprov_agent import guard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+TRUE = guard.TRUE
+FALSE = frozenset(("", "0", "false", "no", "off"))
+
+
+def flag(text: str) -> bool:
+    """Read a switch: 1, true, yes, on; or 0, false, no, off and nothing at all."""
+    word = text.strip().lower()
+    if word not in TRUE and word not in FALSE:
+        raise ValueError(f"{text!r} is neither on nor off (1, true, yes, on; 0, false, no, off)")
+    return word in TRUE
+
+
+def path(text: str) -> str:
+    """Read a path as seen from the directory where the program started."""
+    if not text.strip():
+        raise ValueError("the path is empty")
+    return os.path.normpath(os.path.join(_start_directory or "", os.path.expanduser(text)))
+
+
+def path_or_off(text: str) -> str | None:
+    """Read a path, or `off`."""
+    return None if text.strip().lower() == "off" else path(text)
+
+
+def words(text: str) -> str | None:
+    """Read a text; an empty one is none."""
+    return text.strip() or None
+
+
+def tags(text: str) -> dict[str, str]:
+    """Read `key=value` pairs, separated by commas."""
+    pairs = [pair.strip() for pair in text.split(",") if pair.strip()]
+    for pair in pairs:
+        if not pair.partition("=")[0].strip() or "=" not in pair:
+            raise ValueError(f"{pair!r} is not of the form key=value")
+    return {k.strip(): v.strip() for k, _, v in (pair.partition("=") for pair in pairs)}
+
+
+class Setting:
+    """One row of the table."""
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[str], Any],
+        default: str | None,
+        form: str,
+        meaning: str,
+        in_file: bool = True,
+    ) -> None:
+        self.name, self.read, self.default = name, read, default
+        self.form, self.meaning, self.in_file = form, meaning, in_file
+        self.variable = f"KERASPROV_{name.upper()}"
+        self.option = f"--{name}"
+
+
+SETTINGS = (
+    Setting(
+        "db",
+        path,
+        "kerasprov.db",
+        "PATH",
+        "the SQLite file; taken from the directory where the program started",
+    ),
+    Setting(
+        "prov",
+        path_or_off,
+        None,
+        "DIR|off",
+        "where PROV documents are written; `kerasprov-prov` beside the database if not set",
+    ),
+    Setting("name", words, "", "NAME", "name of the runs; the script's name if not set"),
+    Setting("tags", tags, "", "K=V,…", "tags of the execution"),
+    Setting("verbose", flag, "0", "", "say in one line on stderr what was recorded", True),
+    Setting("disabled", flag, "0", "", "do nothing at all", False),
+    Setting("debug", flag, "0", "", "raise the agent's own errors", False),
+)
+FILES = (("pyproject.toml", "tool.kerasprov_agent"), ("setup.cfg", "kerasprov_agent"))
+
+_start_directory: str | None = None
+_options: dict[str, str] = {}
+
+
+def disabled() -> bool:
+    """Whether `KERASPROV_DISABLED` is set to a true word; an unknown word does not disable."""
+    return os.environ.get("KERASPROV_DISABLED", "").strip().lower() in TRUE
+
+
+def remember_start_directory() -> None:
+    """Fix the directory from which relative paths are taken: a program may change its own."""
+    global _start_directory
+    if _start_directory is None:
+        try:
+            _start_directory = os.getcwd()
+        except OSError:  # it has been deleted
+            _start_directory = os.path.expanduser("~")
+
+
+def start_directory() -> str:
+    """The directory in which the program started."""
+    remember_start_directory()
+    return _start_directory or ""
+
+
+def set_option(name: str, text: str) -> None:
+    """Take an option given before the script; raises ValueError where it can't be read."""
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    remember_start_directory()
+    setting.read(text)
+    _options[name] = text
+
+
+class Values:
+    """The settings in force: an attribute each, and `source` tells where each came from."""
+
+    db: str
+    prov: str | None
+    name: str | None
+    tags: dict[str, str]
+    verbose: bool
+    disabled: bool
+    debug: bool
+
+    def __init__(self, strict: bool = False, environ: Mapping[str, str] | None = None) -> None:
+        remember_start_directory()
+        environ = os.environ if environ is None else environ
+        found, where = _read_file(strict)
+        self.source: dict[str, str] = {}
+        for setting in SETTINGS:
+            candidates = (
+                (_options.get(setting.name), f"option {setting.option}"),
+                (environ.get(setting.variable), setting.variable),
+                (found.get(setting.name) if setting.in_file else None, where),
+            )
+            setattr(self, setting.name, self._choose(setting, candidates, strict))
+        if "prov" not in self.source:
+            self.prov = os.path.join(os.path.dirname(self.db), "kerasprov-prov")
+            self.source["prov"] = "default"
+
+    def _choose(
+        self, setting: Setting, candidates: tuple[tuple[str | None, str], ...], strict: bool
+    ) -> Any:
+        for text, origin in candidates:
+            if text is None:
+                continue
+            try:
+                value = setting.read(text)
+            except ValueError as exc:
+                _complain(f"{origin}: {exc}", strict)
+                continue
+            self.source[setting.name] = origin
+            return value
+        if setting.default is None:
+            return None
+        self.source[setting.name] = "default"
+        return setting.read(setting.default)
+
+
+def _complain(message: str, strict: bool) -> None:
+    """A bad value is an error in `kerasprov`, but must not stop a training."""
+    if strict:
+        from kerasprov_agent.errors import SettingError
+
+        raise SettingError(message)
+    guard.warn(f"{message}; it is left out")
+
+
+def _read_file(strict: bool) -> tuple[dict[str, str], str]:
+    """The nearest file that has our section, from the start directory upwards."""
+    directory = start_directory()
+    while True:
+        for name, section in FILES:
+            file = os.path.join(directory, name)
+            if os.path.isfile(file):
+                try:
+                    found = _section(file, section)
+                except (OSError, ValueError) as exc:
+                    _complain(f"{file} can't be read: {exc}", strict)
+                    found = None
+                if found is not None:
+                    unknown = set(found) - {s.name for s in SETTINGS if s.in_file}
+                    if unknown:
+                        _complain(f"{file}: unknown {', '.join(sorted(unknown))}", strict)
+                    return found, file
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return {}, ""
+        directory = parent
+
+
+def _section(file: str, section: str) -> dict[str, str] | None:
+    """Our section of one file as text values, None if it has none; ValueError if malformed."""
+    with open(file, encoding="utf-8") as stream:
+        text = stream.read()
+    if section.rpartition(".")[2] not in text:
+        return None
+    if file.endswith(".toml"):
+        try:
+            import tomllib
+        except ImportError:  # Python 3.10
+            import tomli as tomllib  # type: ignore[no-redef, unused-ignore]
+
+        table: Any = tomllib.loads(text)
+        for key in section.split("."):
+            table = table.get(key)
+            if table is None:
+                return None
+        return {str(key): _as_text(value) for key, value in table.items()}
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error as exc:
+        raise ValueError(str(exc).replace("\n", " ")) from exc
+    return dict(parser[section]) if parser.has_section(section) else None
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value)

@@ -1,0 +1,85 @@
+"""Copies what one database holds of an execution into another."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from kerasprov_agent.store.operations import Metrics, quoted
+
+OWN = "execution_id = :execution"
+OF_RUNS = "run_id IN (SELECT id FROM run WHERE execution_id = :execution)"
+OF_ENTITIES = "entity_id IN (SELECT id FROM entity WHERE execution_id = :execution)"
+IN_ORDER = (
+    ("source", "1"),
+    ("execution", "id = :execution"),
+    ("package", "1"),
+    ("architecture", "1"),
+    ("layer", "1"),
+    ("entity", OWN),
+    ("array", OF_ENTITIES),
+    ("compile", OWN),
+    ("run", OWN),
+    ("param", OF_RUNS),
+    ("callback", OF_RUNS),
+    ("epoch", "run IN (SELECT number FROM run WHERE execution_id = :execution)"),
+    ("evaluation", OWN),
+    ("used", OF_ENTITIES),
+    ("generated", OF_ENTITIES),
+    ("derived", OF_ENTITIES),
+)
+"""Tables that are shared by content are taken whole; the rest by execution."""
+
+
+def copy_execution(
+    source: sqlite3.Connection, target: sqlite3.Connection, execution_id: str
+) -> None:
+    """Copy an execution, with everything that belongs to it, in one transaction.
+
+    Run numbers are those of a file; the copy gets new ones where they are taken.
+    """
+    metrics = Metrics()
+    renamed = dict(source.execute("SELECT column_name, name FROM metric"))
+    numbers: dict[int, int] = {}
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        for table, condition in IN_ORDER:
+            rows = source.execute(
+                f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
+            )
+            columns = [
+                metrics.column(target, table, renamed[name]) or "more"
+                if table in ("epoch", "evaluation") and name in renamed
+                else name
+                for (name, *_) in rows.description
+            ]
+            for row in rows:
+                _copy_row(target, table, dict(zip(columns, row, strict=True)), numbers)
+        target.execute("COMMIT")
+    except BaseException:
+        if target.in_transaction:
+            target.execute("ROLLBACK")
+        raise
+
+
+def _copy_row(
+    target: sqlite3.Connection, table: str, row: dict[str, object], numbers: dict[int, int]
+) -> None:
+    if table == "run":
+        number = row.pop("number")
+        name, tried = row["name"], 1
+        while target.execute(
+            "SELECT 1 FROM run WHERE name = ? AND id <> ?", (name, row["id"])
+        ).fetchone():
+            tried += 1
+            name = f"{row['label']}-{tried}"
+        row["name"] = name
+    elif table == "epoch":
+        row["run"] = numbers[row["run"]]  # type: ignore[index]
+    names = ", ".join(quoted(name) for name in row)
+    marks = ", ".join("?" * len(row))
+    target.execute(
+        f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values())
+    )
+    if table == "run":
+        found = target.execute("SELECT number FROM run WHERE id = ?", (row["id"],)).fetchone()
+        numbers[number] = found[0]  # type: ignore[index]

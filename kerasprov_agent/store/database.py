@@ -1,0 +1,147 @@
+"""Opening the file: for writing (making or migrating it first), or for reading only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from urllib.parse import quote
+
+from kerasprov_agent.errors import Unusable
+from kerasprov_agent.store import filesystem, schema
+
+WRITE_PATIENCE = 0.05
+"""Seconds that a training waits for another writer before it spools."""
+START_PATIENCE = 5.0
+"""Seconds to wait while another process makes or migrates the file."""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for script in (schema.TABLES, schema.VIEWS):
+        for statement in statements(script):
+            connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+"""From version n to n + 1; only ever added to, and each only adds to the file."""
+assert len(MIGRATIONS) == schema.VERSION
+
+
+def statements(script: str) -> list[str]:
+    """Cut a script into its statements: `executescript` would commit in between."""
+    found, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            found.append(current.strip())
+            current = ""
+    return found
+
+
+def open_for_writing(path: str) -> sqlite3.Connection:
+    """Open the database for the recorder, made and migrated if need be.
+
+    Raises `Unusable` for what will not get better (a directory, another program's file, a newer
+    schema) and `sqlite3.Error` or `OSError` for what may (locked, unwritable, full).
+    """
+    if os.path.isdir(path):
+        raise Unusable(f"the database {path} is a directory; set KERASPROV_DB to a file")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    connection = sqlite3.connect(
+        path, timeout=WRITE_PATIENCE, isolation_level=None, check_same_thread=False
+    )
+    try:
+        if _version(connection, path) < schema.VERSION:
+            _wait_at_most(connection, START_PATIENCE)
+            _migrate(connection, path)
+        _set_journal(connection, path)
+        _wait_at_most(connection, WRITE_PATIENCE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+
+def open_for_reading(path: str) -> sqlite3.Connection:
+    """Open the database without ever creating or changing it; raises `Unusable`."""
+    if not os.path.exists(path):
+        raise Unusable(
+            f"no database at {path}; record a training with `python -m kerasprov_agent "
+            "SCRIPT`, or name another file with --db"
+        )
+    if os.path.isdir(path):
+        raise Unusable(f"{path} is a directory, not a database; name a file with --db")
+    uri = f"file:{quote(path)}"
+    try:
+        connection = _read_only(f"{uri}?mode=ro", path)
+    except sqlite3.OperationalError:
+        # A WAL database in a directory that can't be written needs its -shm file, or this.
+        try:
+            connection = _read_only(f"{uri}?immutable=1", path)
+        except sqlite3.OperationalError as exc:
+            raise Unusable(f"can't read {path}: {exc}") from exc
+    return connection
+
+
+def _read_only(uri: str, path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=START_PATIENCE, isolation_level=None)
+    try:
+        if _version(connection, path) == 0:
+            raise Unusable(f"{path} holds no record of kerasprov_agent; name another with --db")
+    except BaseException:
+        connection.close()
+        raise
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    """The schema version of the file, 0 for an empty one; raises `Unusable` if it isn't ours."""
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as exc:
+        raise Unusable(f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another") from exc
+    if application != schema.APPLICATION_ID and (tables or version):
+        raise Unusable(
+            f"{path} is the database of another program; set KERASPROV_DB (or --db) to another"
+        )
+    if version > schema.VERSION:
+        raise Unusable(
+            f"{path} was written by a newer kerasprov_agent (schema {version}, this one knows "
+            f"{schema.VERSION}); upgrade with `pip install -U kerasprov_agent`"
+        )
+    return version if application == schema.APPLICATION_ID else 0
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the file up to date, all or nothing; of several processes the first one does it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in MIGRATIONS[_version(connection, path) :]:
+            migration(connection)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _set_journal(connection: sqlite3.Connection, path: str) -> None:
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if filesystem.is_shared(path):
+        if mode == "wal":
+            connection.execute("PRAGMA journal_mode = DELETE")
+    elif mode != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA journal_size_limit = 16777216")

@@ -1,0 +1,199 @@
+"""What the recorder asks of the store, as values: they can be applied now or spooled as JSON.
+
+Applying one twice does no more than applying it once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from kerasprov_agent.store import schema
+
+Row = dict[str, Any]
+Operation = tuple[str, str, Row, Row]
+"""(what, table, row, further): `further` is the key of an update, the metrics of a measurement."""
+
+
+def insert(table: str, row: Row) -> Operation:
+    """A new row; left out if one with its key is there."""
+    return ("insert", table, row, {})
+
+
+def update(table: str, row: Row, key: Row) -> Operation:
+    """New values for the rows whose columns equal `key`."""
+    return ("update", table, row, key)
+
+
+def described_like(entity_id: str, source_id: str) -> Operation:
+    """An entity that is what another was in all but its state: its name, class and structure."""
+    return ("describe", "entity", {"id": entity_id}, {"source": source_id})
+
+
+def replaced_architecture(architecture_id: str) -> Operation:
+    """An architecture that was described before it was built, and is now described anew."""
+    return ("forget", "architecture", {"id": architecture_id}, {})
+
+
+def measured(table: str, row: Row, metrics: Mapping[str, Any]) -> Operation:
+    """An epoch, or the results of an evaluation, with Keras' metrics by their names."""
+    return ("measured", table, row, dict(metrics))
+
+
+class Metrics:
+    """Which metric has which column, as far as this connection knows."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, str] = {}
+        self.known: dict[str, set[str]] = {}
+
+    def forget(self) -> None:
+        """After a rollback: what was added in it is gone."""
+        self.columns.clear()
+        self.known.clear()
+
+    def column(self, connection: sqlite3.Connection, table: str, name: str) -> str | None:
+        """The column of a metric in `table`, added if need be; None when there are too many."""
+        column = self.columns.get(name)
+        if column is None:
+            column = self._assign(connection, name)
+            if column is None:
+                return None
+            self.columns[name] = column
+        if column not in self.known.get(table, ()):
+            self._add(connection, table, column)
+        return column
+
+    def _assign(self, connection: sqlite3.Connection, name: str) -> str | None:
+        found = connection.execute(
+            "SELECT column_name FROM metric WHERE name = ?", (name,)
+        ).fetchone()
+        if found:
+            return str(found[0])
+        taken = {row[0].lower() for row in connection.execute("SELECT column_name FROM metric")}
+        if len(taken) >= schema.METRIC_COLUMN_LIMIT:
+            return None
+        for table in ("epoch", "evaluation"):
+            taken |= {row[1].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
+        taken |= schema.RESERVED_COLUMNS
+        column = name if name.lower() not in taken else f"metric_{name}"
+        number = 1
+        while column.lower() in taken:
+            number += 1
+            column = f"{name}_{number}"
+        connection.execute("INSERT INTO metric VALUES (?, ?)", (name, column))
+        return column
+
+    def _add(self, connection: sqlite3.Connection, table: str, column: str) -> None:
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if column not in present:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column)} REAL")
+            present.add(column)
+        self.known[table] = present
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def apply(connection: sqlite3.Connection, operation: Operation, metrics: Metrics) -> None:
+    """Carry out one operation; the caller holds the transaction."""
+    what, table, row, further = operation
+    if what == "insert":
+        _insert(connection, table, _named(connection, row) if table == "run" else row)
+    elif what == "update":
+        _update(connection, table, row, further)
+    elif what == "describe":
+        _describe_like(connection, row["id"], further["source"])
+    elif what == "forget":
+        _forget_architecture(connection, row["id"])
+    elif table == "epoch":
+        _insert(connection, table, {**row, **_measurements(connection, table, further, metrics)})
+    else:
+        values = _measurements(connection, table, further, metrics)
+        _update(connection, table, {**row, **values}, {"id": row["id"]})
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
+    columns, values = [], []
+    for name, value in row.items():
+        if name == "run_id" and table == "epoch":
+            columns.append('"run"')
+            values.append("(SELECT number FROM run WHERE id = ?)")
+        else:
+            columns.append(quoted(name))
+            values.append("?")
+    connection.execute(
+        f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})",
+        tuple(row.values()),
+    )
+
+
+def _update(connection: sqlite3.Connection, table: str, row: Row, key: Row) -> None:
+    assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
+    condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
+    connection.execute(
+        f"UPDATE {table} SET {assignments} WHERE {condition}", (*row.values(), *key.values())
+    )
+
+
+def _describe_like(connection: sqlite3.Connection, entity_id: str, source_id: str) -> None:
+    connection.execute(
+        "UPDATE entity SET (name, class_name, architecture_id) = "
+        "(SELECT name, class_name, architecture_id FROM entity WHERE id = ?) WHERE id = ?",
+        (source_id, entity_id),
+    )
+
+
+def _forget_architecture(connection: sqlite3.Connection, architecture_id: str) -> None:
+    for table in ("run", "entity"):
+        query = f"SELECT 1 FROM {table} WHERE architecture_id = ? LIMIT 1"
+        if connection.execute(query, (architecture_id,)).fetchone():
+            return
+    connection.execute("DELETE FROM layer WHERE architecture_id = ?", (architecture_id,))
+    connection.execute("DELETE FROM architecture WHERE id = ?", (architecture_id,))
+
+
+def _named(connection: sqlite3.Connection, row: Row) -> Row:
+    """Give a run its name: the label, with the next free number if others have it."""
+    label = row["label"]
+    taken = {
+        found[0] for found in connection.execute("SELECT name FROM run WHERE label = ?", (label,))
+    }
+    name, number = label, len(taken)
+    while name in taken or _name_taken(connection, name):
+        number += 1
+        name = f"{label}-{number}"
+    return {**row, "name": name}
+
+
+def _name_taken(connection: sqlite3.Connection, name: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM run WHERE name = ?", (name,)).fetchone())
+
+
+def _measurements(
+    connection: sqlite3.Connection, table: str, found: Mapping[str, Any], metrics: Metrics
+) -> Row:
+    """Metrics as columns; NaN, for which SQLite has no number, is noted beside them."""
+    row: Row = {}
+    nonfinite: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    for name, value in found.items():
+        number = isinstance(value, (int, float))
+        column = metrics.column(connection, table, name) if number else None
+        if column is None:
+            more[name] = value
+        elif math.isfinite(value):
+            row[column] = float(value)
+        else:
+            row[column] = None if math.isnan(value) else value
+            nonfinite[name] = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if nonfinite:
+        row["nonfinite"] = json.dumps(nonfinite)
+    if more:
+        row["more"] = json.dumps(more)
+    return row

@@ -1,0 +1,373 @@
+"""The schema of the database: tables for the writer (singular), views for people (plural).
+
+Plain SQL that SQLite 3.25 understands: no STRICT tables and no `->>`, which older programs could
+not open. `docs/schema.md` is written from the comments here (`python -m docs.schema`).
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4B505256
+"""Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
+
+VERSION = 1
+"""`PRAGMA user_version`. A file with a higher one is left alone."""
+
+TABLES = """
+-- Facts about the file itself.
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value
+) WITHOUT ROWID;
+
+-- A text by its content: scripts, differences to a git commit. Stored once.
+CREATE TABLE source (
+    sha256 TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL,        -- size in UTF-8
+    text TEXT NOT NULL
+);
+
+-- One process of one program: a script, a module, a notebook kernel.
+CREATE TABLE execution (
+    id TEXT PRIMARY KEY,           -- UUIDv7, sorts by time
+    parent_id TEXT,                -- the execution whose process was forked into this one
+    label TEXT,                    -- the name its runs get
+    tags TEXT,                     -- JSON object
+    kind TEXT,                     -- script, module, directory, zip, notebook, interactive, command
+    script TEXT,                   -- path, or name of the module; NULL where there is none
+    script_sha256 TEXT REFERENCES source (sha256),
+    arguments TEXT,                -- JSON array, secrets blanked out
+    working_directory TEXT,
+    user TEXT,
+    host TEXT,
+    pid INTEGER,
+    process TEXT,                  -- boot id/pid namespace/start ticks: tells whether it still runs
+    started_at TEXT NOT NULL,      -- ISO 8601, UTC: when the agent was armed
+    ended_at TEXT,
+    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    exit_status INTEGER,           -- known under `python -m kerasprov_agent`, else NULL
+    exception_type TEXT,
+    exception TEXT,                -- its message
+    python TEXT,
+    platform TEXT,
+    keras_package TEXT,            -- keras, tf_keras
+    keras_version TEXT,
+    backend TEXT,                  -- tensorflow, jax, torch
+    backend_version TEXT,
+    agent_version TEXT,
+    cpu TEXT,
+    cpu_count INTEGER,             -- CPUs that the process may use
+    gpus TEXT,                     -- JSON array of names; NULL until a training has begun
+    environment TEXT,              -- JSON object, variables on an allow-list
+    packages_sha256 TEXT,          -- the set of installed packages, see package
+    git_commit TEXT,
+    git_branch TEXT,
+    git_remote TEXT,
+    git_dirty INTEGER,             -- 1: the working tree differs from the commit
+    git_diff_sha256 TEXT REFERENCES source (sha256)
+);
+
+-- The installed packages; executions with the same set share its rows.
+CREATE TABLE package (
+    packages_sha256 TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (packages_sha256, name)
+) WITHOUT ROWID;
+
+-- A model's structure by content; models built alike share it.
+CREATE TABLE architecture (
+    id TEXT PRIMARY KEY,           -- sha256 of the description
+    class_name TEXT NOT NULL,
+    name TEXT,
+    config TEXT,                   -- Keras' configuration as JSON; NULL where the class has none
+    layers INTEGER,                -- nested ones included
+    parameters INTEGER,            -- NULL: described before it was built
+    trainable_parameters INTEGER,
+    non_trainable_parameters INTEGER,
+    activation TEXT,               -- of the hidden layers; NULL when they differ
+    dropout REAL                   -- rate of the dropout layers; NULL when they differ
+);
+
+CREATE TABLE layer (
+    architecture_id TEXT NOT NULL REFERENCES architecture (id),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,            -- of a layer in a nested model: outer/inner
+    class_name TEXT NOT NULL,
+    activation TEXT,
+    dropout_rate REAL,
+    units INTEGER,
+    filters INTEGER,
+    kernel_size TEXT,              -- JSON array
+    output_shape TEXT,             -- JSON array, null where open
+    parameters INTEGER,
+    trainable INTEGER,
+    dtype TEXT,                    -- in which it computes
+    PRIMARY KEY (architecture_id, position)
+) WITHOUT ROWID;
+
+-- A model in one state, a data set that was fed: what the activities below used and made.
+CREATE TABLE entity (
+    id TEXT PRIMARY KEY,           -- execution id#local name; also its identifier in PROV
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    kind TEXT NOT NULL,            -- model, dataset
+    name TEXT,
+    class_name TEXT,
+    architecture_id TEXT REFERENCES architecture (id),
+    samples INTEGER,
+    batches INTEGER,
+    batch_size INTEGER,
+    seen_at TEXT NOT NULL          -- when it was first seen
+);
+
+-- The arrays of a data set.
+CREATE TABLE array (
+    entity_id TEXT NOT NULL REFERENCES entity (id),
+    position INTEGER NOT NULL,
+    role TEXT NOT NULL,            -- x, y, sample_weight
+    path TEXT,                     -- in a nested structure
+    class_name TEXT,
+    shape TEXT,                    -- JSON array, null where open
+    dtype TEXT,
+    PRIMARY KEY (entity_id, position)
+) WITHOUT ROWID;
+
+-- Model.compile.
+CREATE TABLE compile (
+    id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    model_id TEXT REFERENCES entity (id),
+    started_at TEXT,               -- NULL: it was not seen, the model was found compiled
+    ended_at TEXT,
+    optimizer TEXT,                -- class
+    learning_rate REAL,            -- NULL with a schedule, which stands in optimizer_config
+    optimizer_config TEXT,         -- JSON object, every value of it
+    loss TEXT,
+    loss_config TEXT,              -- JSON object of a loss given as an object
+    loss_weights TEXT,             -- JSON
+    metrics TEXT,                  -- JSON
+    weighted_metrics TEXT,         -- JSON
+    jit_compile INTEGER,
+    steps_per_execution INTEGER,
+    run_eagerly INTEGER
+);
+
+-- One training: a fit().
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY,    -- within this file; what people type
+    id TEXT NOT NULL UNIQUE,       -- execution id#fit-n; the same in every file
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    parent_id TEXT,                -- the run within which this one was started
+    label TEXT NOT NULL,           -- setting `name`, or the script's name
+    name TEXT NOT NULL UNIQUE,     -- the label, with a number where it was taken
+    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    exception_type TEXT,
+    exception TEXT,
+    started_at TEXT NOT NULL,
+    training_started_at TEXT,      -- data prepared, model built, first epoch about to begin
+    ended_at TEXT,
+    compile_id TEXT REFERENCES compile (id),
+    architecture_id TEXT REFERENCES architecture (id),
+    initial_model_id TEXT REFERENCES entity (id),
+    trained_model_id TEXT REFERENCES entity (id),
+    training_data_id TEXT REFERENCES entity (id),
+    validation_data_id TEXT REFERENCES entity (id),
+    validation_source TEXT,        -- validation_data, validation_split; NULL: none
+    samples INTEGER,               -- trained on in an epoch, after a validation split
+    validation_samples INTEGER,
+    optimizer TEXT,
+    learning_rate REAL,            -- in force when fit began
+    loss TEXT,
+    batch_size INTEGER,
+    steps_per_epoch INTEGER,
+    epochs_planned INTEGER,
+    epochs_finished INTEGER,       -- NULL while it runs: count the rows of epoch
+    stopped_early INTEGER          -- 1: fit returned before the planned epochs were over
+);
+CREATE INDEX run_execution ON run (execution_id);
+CREATE INDEX run_label ON run (label);
+
+-- Every argument and hyperparameter of a run, under the place it came from.
+CREATE TABLE param (
+    run_id TEXT NOT NULL REFERENCES run (id),
+    source TEXT NOT NULL,          -- fit, optimizer, seed
+    name TEXT NOT NULL,
+    value,                         -- as Python had it; lists and dicts as JSON
+    PRIMARY KEY (run_id, source, name)
+) WITHOUT ROWID;
+
+CREATE TABLE callback (
+    run_id TEXT NOT NULL REFERENCES run (id),
+    position INTEGER NOT NULL,
+    class_name TEXT NOT NULL,
+    settings TEXT,                 -- JSON object
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID;
+
+-- One epoch of a run. A REAL column is added for each metric when it is first seen.
+CREATE TABLE epoch (
+    run INTEGER NOT NULL REFERENCES run (number),
+    epoch INTEGER NOT NULL,        -- counted from 0, as Keras does
+    started_at REAL NOT NULL,      -- seconds since 1970 UTC, before the callbacks' on_epoch_begin
+    train_seconds REAL,            -- until the device has finished the last training step
+    validation_seconds REAL,       -- NULL: no validation in this epoch
+    callback_seconds REAL,         -- in the callbacks' on_epoch_begin and on_epoch_end
+    first_step_seconds REAL,       -- until the first step returned; tracing and compiling show here
+    synchronized INTEGER,          -- 1: the device was waited for where a clock was read
+    steps INTEGER,
+    learning_rate REAL,            -- in force during the epoch, after on_epoch_begin
+    learning_rate_after REAL,      -- after the callbacks' on_epoch_end
+    gpu_allocated_seconds REAL,    -- seconds times GPUs in use; NULL without a GPU
+    nonfinite TEXT,                -- JSON: metrics that were NaN, which SQLite turns into NULL
+    more TEXT,                     -- JSON: what Keras reported that has no column
+    PRIMARY KEY (run, epoch)
+) WITHOUT ROWID;
+
+-- Which column holds which metric: SQLite does not tell `Recall` from `recall`.
+CREATE TABLE metric (
+    name TEXT PRIMARY KEY,
+    column_name TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Model.evaluate, with the values it returned in a REAL column a metric.
+CREATE TABLE evaluation (
+    id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    run_id TEXT REFERENCES run (id),   -- the training whose model was tested; NULL: none was seen
+    epoch INTEGER,                 -- evaluated within that run, in this epoch
+    model_id TEXT REFERENCES entity (id),
+    data_id TEXT REFERENCES entity (id),
+    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    exception_type TEXT,
+    exception TEXT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    batch_size INTEGER,
+    steps INTEGER,
+    nonfinite TEXT,
+    more TEXT
+);
+CREATE INDEX evaluation_run ON evaluation (run_id);
+CREATE INDEX evaluation_execution ON evaluation (execution_id);
+
+-- The edges of PROV: which activity (compile, run, evaluation, execution) ...
+CREATE TABLE used (
+    activity_id TEXT NOT NULL,
+    entity_id TEXT NOT NULL REFERENCES entity (id),
+    role TEXT NOT NULL,            -- initial_model, training_data, validation_data, model, test_data
+    at TEXT NOT NULL,
+    PRIMARY KEY (activity_id, entity_id, role)
+) WITHOUT ROWID;
+
+CREATE TABLE generated (
+    entity_id TEXT PRIMARY KEY REFERENCES entity (id),
+    activity_id TEXT NOT NULL,
+    at TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE derived (
+    entity_id TEXT NOT NULL REFERENCES entity (id),
+    source_id TEXT NOT NULL REFERENCES entity (id),
+    activity_id TEXT,
+    PRIMARY KEY (entity_id, source_id)
+) WITHOUT ROWID;
+"""
+
+VIEWS = """
+-- One row a process.
+CREATE VIEW executions AS
+SELECT
+    e.started_at, e.status, e.label AS name, e.kind, e.script, e.arguments, e.ended_at,
+    (SELECT count(*) FROM run r WHERE r.execution_id = e.id) AS runs,
+    e.exception_type, e.exception, e.exit_status, e.user, e.host, e.pid, e.working_directory,
+    e.python, e.keras_package, e.keras_version, e.backend, e.backend_version, e.cpu, e.gpus,
+    e.git_commit, e.git_branch, e.git_dirty, e.tags, e.id
+FROM execution e;
+
+-- One row a training, its hyperparameters as columns.
+CREATE VIEW runs AS
+SELECT
+    r.number AS run, r.name, r.status, r.started_at,
+    (julianday(r.ended_at) - julianday(r.started_at)) * 86400.0 AS seconds,
+    a.class_name AS model, r.optimizer, r.learning_rate, r.batch_size,
+    r.epochs_planned AS epochs,
+    coalesce(r.epochs_finished, (SELECT count(*) FROM epoch p WHERE p.run = r.number))
+        AS epochs_finished,
+    r.stopped_early, r.loss, a.activation, a.dropout, a.layers, a.parameters,
+    r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
+    e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags,
+    r.exception_type, r.exception, r.ended_at, r.label, r.id, r.execution_id
+FROM run r
+JOIN execution e ON e.id = r.execution_id
+LEFT JOIN architecture a ON a.id = r.architecture_id;
+
+-- One row an epoch: the run's hyperparameters, times in seconds, then a column a metric.
+CREATE VIEW epochs AS
+SELECT
+    r.name, r.optimizer, r.loss AS loss_function, r.batch_size, a.activation, a.dropout, a.layers,
+    a.class_name AS model,
+    strftime('%Y-%m-%dT%H:%M:%fZ', p.started_at, 'unixepoch') AS started,
+    coalesce(p.train_seconds, 0) + coalesce(p.validation_seconds, 0) AS seconds,
+    p.*
+FROM epoch p
+JOIN run r ON r.number = p.run
+LEFT JOIN architecture a ON a.id = r.architecture_id;
+
+-- One row an evaluation: which run's model was tested, on what, then a column a metric.
+CREATE VIEW evaluations AS
+SELECT
+    r.number AS run, r.name, r.optimizer, a.activation, d.samples,
+    (julianday(v.ended_at) - julianday(v.started_at)) * 86400.0 AS seconds,
+    v.*
+FROM evaluation v
+LEFT JOIN run r ON r.id = v.run_id
+LEFT JOIN architecture a ON a.id = r.architecture_id
+LEFT JOIN entity d ON d.id = v.data_id;
+
+-- One row a layer of a run's model.
+CREATE VIEW layers AS
+SELECT r.number AS run, r.name AS run_name, l.*
+FROM run r JOIN layer l ON l.architecture_id = r.architecture_id;
+
+-- One row an argument or hyperparameter of a run.
+CREATE VIEW params AS
+SELECT r.number AS run, r.name AS run_name, p.source, p.name, p.value
+FROM run r JOIN param p ON p.run_id = r.id;
+
+-- One row a callback of a run.
+CREATE VIEW callbacks AS
+SELECT r.number AS run, r.name AS run_name, c.position, c.class_name, c.settings
+FROM run r JOIN callback c ON c.run_id = r.id;
+
+-- One row an epoch after which the learning rate was another.
+CREATE VIEW learning_rate_changes AS
+SELECT r.number AS run, r.name, p.epoch, p.learning_rate AS before, p.learning_rate_after AS after
+FROM epoch p JOIN run r ON r.number = p.run
+WHERE p.learning_rate <> p.learning_rate_after;
+
+-- One row an array that was fed to a run.
+CREATE VIEW inputs AS
+SELECT
+    r.number AS run, r.name AS run_name, u.role AS used_as, a.role, a.path, a.class_name, a.shape,
+    a.dtype, e.samples, e.batches, e.batch_size
+FROM run r
+JOIN used u ON u.activity_id = r.id
+JOIN entity e ON e.id = u.entity_id AND e.kind = 'dataset'
+LEFT JOIN array a ON a.entity_id = e.id;
+
+-- One row an installed package of an execution.
+CREATE VIEW packages AS
+SELECT e.id AS execution_id, e.label AS execution, p.name, p.version
+FROM execution e JOIN package p ON p.packages_sha256 = e.packages_sha256;
+"""
+
+METRIC_COLUMN_LIMIT = 500
+"""So many metrics get a column of their own; further ones go to `more` as JSON."""
+
+RESERVED_COLUMNS = frozenset(
+    (
+        "run run_id name optimizer loss_function batch_size activation dropout layers model "
+        "started seconds epoch samples"
+    ).split()
+)
+"""Names that the views give to something else; a metric of that name gets another column."""
+

@@ -1,0 +1,147 @@
+"""Writes operations into the database, one transaction at a time, on the thread that asks.
+
+Nothing that was handed over is lost: what the database will not take goes to the spool, and what
+that will not take stays in memory until one of them does.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+from kerasprov_agent import guard
+from kerasprov_agent.store import database, liveness, spool
+from kerasprov_agent.store.copying import copy_execution
+from kerasprov_agent.store.operations import Metrics, Operation, apply
+
+MEMORY_LIMIT = 100_000
+"""Operations kept when neither database nor spool takes them."""
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections of a parent process. SQLite forbids a forked child even to close them."""
+
+
+class Writer:
+    """The connection of one process to its database; opened at the first write."""
+
+    def __init__(self, path: str, execution_id: str) -> None:
+        self.path, self.execution_id = path, execution_id
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._metrics = Metrics()
+        self._waiting: list[Operation] = []
+
+    def write(self, operations: Sequence[Operation]) -> None:
+        """Store operations, all or none; raises `Unusable` where that can never work."""
+        with self._lock:
+            try:
+                self._write([*self._waiting, *operations])
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+                raise  # a defect of ours, which waiting would not cure
+            except (sqlite3.Error, OSError) as exc:
+                self._set_aside(operations, exc)
+            else:
+                if self._waiting:
+                    self._waiting.clear()
+                    spool.discard(self.path, self.execution_id)
+
+    def _write(self, operations: Sequence[Operation]) -> None:
+        if self._connection is None:
+            self._open()
+        elif self._identity != _identity(self.path):
+            self._rescue()
+        connection = self._connection
+        assert connection is not None
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for operation in operations:
+                apply(connection, operation, self._metrics)
+            connection.execute("COMMIT")
+        except BaseException:
+            self._metrics.forget()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _open(self) -> None:
+        connection = database.open_for_writing(self.path)
+        self._connection, self._identity = connection, _identity(self.path)
+        self._metrics.forget()
+        for path in spool.waiting(self.path):
+            self._replay(connection, path)
+        liveness.settle(connection)
+
+    def _replay(self, connection: sqlite3.Connection, path: str) -> None:
+        try:
+            with spool.taken(path) as transactions:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for operation in (one for lines in transactions for one in lines):
+                        apply(connection, operation, self._metrics)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._metrics.forget()
+                    connection.execute("ROLLBACK")
+                    raise
+        except (OSError, sqlite3.Error) as exc:
+            guard.debug("spool %s stays: %s", path, exc)
+
+    def _rescue(self) -> None:
+        """The file was moved or deleted under us: write what it had of ours into a new one."""
+        lost, self._connection = self._connection, None
+        assert lost is not None
+        guard.warn(f"{self.path} was moved or deleted; its record of this program is written anew")
+        self._open()
+        assert self._connection is not None
+        copy_execution(lost, self._connection, self.execution_id)
+        lost.close()
+
+    def _set_aside(self, operations: Sequence[Operation], problem: Exception) -> None:
+        if len(self._waiting) < MEMORY_LIMIT:
+            self._waiting.extend(operations)
+        try:
+            place = spool.append(self.path, self.execution_id, operations)
+        except OSError as exc:
+            guard.warn(f"can't write {self.path} ({problem}) nor a spool file ({exc})")
+        else:
+            if not _is_busy(problem):
+                guard.warn(f"can't write {self.path} ({problem}); recording to {place} for now")
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, so that a copy of the file is whole."""
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                except sqlite3.Error as exc:
+                    guard.debug("no checkpoint: %s", exc)
+
+    def close(self) -> None:
+        """Store what still waits, and close the file."""
+        if self._waiting:
+            self.write(())
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def abandon(self) -> None:
+        """In a forked child: never touch the parent's connection again, not even to close it."""
+        if self._connection is not None:
+            _inherited.append(self._connection)
+            self._connection = None
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_busy(problem: Exception) -> bool:
+    return isinstance(problem, sqlite3.OperationalError) and "locked" in str(problem)
