@@ -152,8 +152,7 @@ def _tell_recorder(exc: BaseException) -> None:
 def _report(exc: BaseException) -> None:
     """Print the traceback as `python` would, without our frames; it then picks the exit status."""
     traceback: TracebackType | None = exc.__traceback__
-    ours = (__file__, "<frozen runpy>", runpy.__file__)
-    while traceback is not None and traceback.tb_frame.f_code.co_filename in ours:
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
     exc.__traceback__ = traceback
     sys.excepthook(type(exc), exc, traceback)

@@ -1,0 +1,40 @@
+"""`kerasprov prov`: W3C PROV documents."""
+
+from __future__ import annotations
+
+import click
+
+from kerasprov_agent import documents
+from kerasprov_agent.cli import database_option
+from kerasprov_agent.query import open_record
+
+
+@click.command()
+@click.argument("run", default="last")
+@database_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(sorted(documents.FORMATS)),
+    default="json",
+    show_default=True,
+    help="PROV-JSON or PROV-N.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write here, not to the terminal.")
+@click.option("--execution", is_flag=True, help="The whole program of which RUN is a part.")
+def prov(run: str, db: str, format_: str, output: str | None, execution: bool) -> None:
+    """Write the W3C PROV document of RUN, also while it is still going."""
+    with open_record(db) as record:
+        found = record.find(run)
+        run_id = None if execution else found["id"]
+        arguments = (record.connection, found["execution_id"])
+        if output:
+            documents.replace_file(
+                output, lambda stream: documents.write(*arguments, stream, format_, run_id)
+            )
+        else:
+            stream = click.get_text_stream("stdout", encoding="utf-8")
+            documents.write(*arguments, stream, format_, run_id)
+
+
+COMMANDS = (prov,)

@@ -1,0 +1,47 @@
+"""`kerasprov config` and `kerasprov path`: how the agent is set up here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import kerasprov_agent
+from kerasprov_agent.cli import json_option
+from kerasprov_agent.cli.tables import as_json, console, table
+from kerasprov_agent.settings import SETTINGS, Values
+
+
+@click.command()
+@json_option
+def config(as_json: bool) -> None:
+    """Show every setting, its value here and where the value comes from."""
+    values = Values(strict=True)
+    rows = [
+        {
+            "setting": setting.name,
+            "value": getattr(values, setting.name),
+            "from": values.source.get(setting.name),
+            "variable": setting.variable,
+            "option": f"{setting.option} {setting.form}".strip(),
+            "meaning": setting.meaning,
+        }
+        for setting in SETTINGS
+    ]
+    if as_json:
+        _print_json(rows)
+    else:
+        console().print(table(list(rows[0]), (row.values() for row in rows)))  # type: ignore[misc]
+
+
+def _print_json(value: object) -> None:
+    click.echo(as_json(value))
+
+
+@click.command()
+def path() -> None:
+    """Print the folder to put on PYTHONPATH, so that every Python process is recorded."""
+    click.echo(Path(kerasprov_agent.__file__).parent / "bootstrap")
+
+
+COMMANDS = (config, path)

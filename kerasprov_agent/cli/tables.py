@@ -1,0 +1,82 @@
+"""How values and tables look in a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
+PIPE_WIDTH = 200
+"""Columns of a table that is not read on a terminal; nothing is cut off there."""
+
+
+def console() -> Console:
+    """A console as wide as the terminal; wide, and without colours, in a pipe."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
+    """A table; columns of numbers are set to the right."""
+    rows = [list(row) for row in rows]
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for position, name in enumerate(columns):
+        numbers = all(
+            isinstance(row[position], (int, float)) or row[position] is None for row in rows
+        )
+        made.add_column(name, justify="right" if numbers and rows else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell(value) for value in row))
+    return made
+
+
+def cell(value: Any) -> Text:
+    """A value in a few characters."""
+    shown = short(value)
+    return Text(shown, style=STATUS_STYLE.get(shown, "") if isinstance(value, str) else "")
+
+
+def short(value: Any) -> str:
+    """A value as text: four significant digits, nothing for NULL."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return str(value) if math.isnan(value) or math.isinf(value) else f"{value:.4g}"
+    return str(value)
+
+
+def moment(text: str | None) -> str:
+    """A time in the local zone, to the second."""
+    return "" if text is None else f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them: 0.42 s, 1 min 05 s, 2 h 10 min."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def as_json(value: Any) -> str:
+    """JSON as other programs read it: NaN and infinities as the strings that name them."""
+    return json.dumps(_named(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list) else value

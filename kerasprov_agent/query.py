@@ -1,0 +1,158 @@
+"""Reading the record: runs, epochs, evaluations as plain rows. Never creates or changes a file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlite_utils
+
+from kerasprov_agent.errors import Unusable, UnknownRun
+from kerasprov_agent.store import database, liveness
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def open_record(path: str) -> Iterator[Record]:
+    """Open a database for reading and close it after; raises `Unusable`."""
+    connection = database.open_for_reading(path)
+    try:
+        yield Record(connection)
+    except sqlite3.DatabaseError as exc:
+        raise Unusable(f"can't read {path}: {exc}") from exc
+    finally:
+        connection.close()
+
+
+class Record:
+    """What one database holds."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.db = sqlite_utils.Database(connection, execute_plugins=False)
+        self.metrics: dict[str, str] = {
+            row["column_name"]: row["name"] for row in self.db.query("SELECT * FROM metric")
+        }
+        self._gone: dict[str, bool] = {}
+
+    def runs(self, limit: int | None = None) -> list[Row]:
+        """Runs, the newest first: the columns of the view `runs` and `metrics`.
+
+        `metrics` holds what Keras reported of the last epoch. A run whose process vanished has
+        the status `lost`.
+        """
+        rows = self.db.query(
+            "SELECT * FROM runs ORDER BY run DESC LIMIT ?", (-1 if limit is None else limit,)
+        )
+        return [self._told(row) for row in rows]
+
+    def find(self, text: str) -> Row:
+        """The run of that number or name, whose id begins so, or `last`; raises `UnknownRun`."""
+        if text == "last":
+            found = list(self.db.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
+        else:
+            found = list(
+                self.db.query(
+                    "SELECT * FROM runs WHERE name = :text OR CAST(run AS TEXT) = :text", {"text": text}
+                )
+            ) or list(
+                self.db.query(
+                    "SELECT * FROM runs WHERE substr(id, 1, length(:text)) = :text LIMIT 9", {"text": text}
+                )
+            )  # fmt: skip
+        if len(found) == 1 or (found and found[0]["name"] == text):
+            return self._told(found[0])
+        raise UnknownRun(self._unknown(text, found))
+
+    def _unknown(self, text: str, found: list[Row]) -> str:
+        if found:
+            names = ", ".join(str(row["name"]) for row in found)
+            return f"{text!r} may be any of the runs {names}; give a longer prefix or the name"
+        names = [row["name"] for row in self.db.query("SELECT name FROM run")]
+        if not names:
+            return "there are no runs in this database yet"
+        near = difflib.get_close_matches(text, names, 3, 0.4) or names[-3:]
+        return f"no run {text!r}; there is {', '.join(near)} (all of them: kerasprov runs)"
+
+    def epochs(self, run: Row) -> list[Row]:
+        """The epochs of a run: the columns of `epoch`, `metrics` by their true names."""
+        rows = self.db.query("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["run"],))
+        return [self._measured(row) for row in rows]
+
+    def evaluations(self, run: Row) -> list[Row]:
+        """The evaluations of a run's model, with `metrics`."""
+        rows = self.db.query(
+            "SELECT * FROM evaluation WHERE run_id = ? ORDER BY started_at", (run["id"],)
+        )
+        return [
+            self._measured({**row, "status": self._status(row["status"], row["execution_id"])})
+            for row in rows
+        ]
+
+    def layers(self, run: Row) -> list[Row]:
+        """The layers of a run's model, in their order."""
+        return self._of_run("layers", run, "position")
+
+    def params(self, run: Row) -> list[Row]:
+        """All arguments and hyperparameters of a run, with the place each came from."""
+        return self._of_run("params", run, "source, name")
+
+    def callbacks(self, run: Row) -> list[Row]:
+        """The callbacks of a run with their settings."""
+        return self._of_run("callbacks", run, "position")
+
+    def inputs(self, run: Row) -> list[Row]:
+        """The arrays that a run was fed."""
+        return self._of_run("inputs", run, "used_as, role, path")
+
+    def execution(self, run: Row) -> Row:
+        """The process in which a run took place."""
+        row = next(
+            iter(self.db.query("SELECT * FROM execution WHERE id = ?", (run["execution_id"],)))
+        )
+        return {**row, "status": self._status(row["status"], row["id"])}
+
+    def compiled(self, run: Row) -> Row | None:
+        """The `compile` in force for a run."""
+        query = "SELECT c.* FROM compile c JOIN run r ON r.compile_id = c.id WHERE r.id = ?"
+        return next(iter(self.db.query(query, (run["id"],))), None)
+
+    def _of_run(self, view: str, run: Row, order: str) -> list[Row]:
+        query = f"SELECT * FROM {view} WHERE run = ? ORDER BY {order}"
+        return list(self.db.query(query, (run["run"],)))
+
+    def _told(self, row: Row) -> Row:
+        last = self.db.query(
+            "SELECT * FROM epoch WHERE run = ? ORDER BY epoch DESC LIMIT 1", (row["run"],)
+        )
+        metrics = next((self._measured(epoch)["metrics"] for epoch in last), {})
+        status = self._status(row["status"], row["execution_id"])
+        return {**row, "status": status, "metrics": metrics}
+
+    def _measured(self, row: Row) -> Row:
+        """Put the metrics of a row together, under the names that Keras gave them."""
+        nonfinite = json.loads(row.pop("nonfinite", None) or "{}")
+        metrics: Row = json.loads(row.pop("more", None) or "{}")
+        for column, name in self.metrics.items():
+            value = row.pop(column, None)
+            if nonfinite.get(name) == "NaN":
+                value = math.nan
+            if value is not None:
+                metrics[name] = value
+        return {**row, "metrics": metrics}
+
+    def _status(self, status: str, execution_id: str) -> str:
+        if status != "running":
+            return status
+        if execution_id not in self._gone:
+            row = self.connection.execute(
+                "SELECT host, pid, process FROM execution WHERE id = ?", (execution_id,)
+            ).fetchone()
+            self._gone[execution_id] = liveness.is_gone(row)
+        return "lost" if self._gone[execution_id] else status

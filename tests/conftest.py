@@ -1,0 +1,133 @@
+"""Real trainings, real files, real processes; what several tests share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ["KERASPROV_DEBUG"] = "1"  # a fault of ours fails the test
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("KERASPROV_SHARED", ROOT.parent / "shared"))
+"""Test data and the PROV checker, where they are at hand."""
+
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="needs the project's shared test data (KERASPROV_SHARED)"
+)
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Our own variables as told, the rest as it is."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("KERASPROV_")}
+    return {**kept, **variables}
+
+
+def rows(database: Path, query: str, *values: Any) -> list[dict[str, Any]]:
+    """What a query returns, as dicts."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query, values)]
+
+
+def row(database: Path, query: str, *values: Any) -> dict[str, Any]:
+    """The only row that a query returns."""
+    found = rows(database, query, *values)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def python(
+    *arguments: str | Path,
+    directory: Path,
+    variables: dict[str, str] | None = None,
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run this Python in a directory."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=directory,
+        env=clean_environment(**(variables or {})),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def recorded(
+    directory: Path, script: str, *options: str, name: str = "train.py", **variables: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a script's text under the agent in a directory; its database is `kerasprov.db` there."""
+    (directory / name).write_text(script)
+    return python(
+        "-m", "kerasprov_agent", *options, name, directory=directory, variables=variables
+    )
+
+
+TINY = """
+import keras, numpy as np
+keras.utils.set_random_seed(3)
+x = np.random.rand(64, 4).astype("float32")
+y = (x.sum(1) > 2).astype("float32")
+def build(units=8, activation="relu"):
+    return keras.Sequential([
+        keras.Input((4,)),
+        keras.layers.Dense(units, activation=activation),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ])
+model = build()
+model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+"""
+"""The beginning of many a training script: `x`, `y`, `build()` and a compiled `model`."""
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Record what happens in this process; gives the path of the database."""
+    import kerasprov_agent
+
+    database = tmp_path / "kerasprov.db"
+    monkeypatch.setenv("KERASPROV_DB", str(database))
+    monkeypatch.setenv("KERASPROV_NAME", "test")
+    kerasprov_agent.stop()
+    kerasprov_agent.start()
+    yield database
+    kerasprov_agent.stop()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of `examples/digits.py`, recorded once; the documents lie beside it."""
+    directory = tmp_path_factory.mktemp("digits")
+    done = python("-m", "kerasprov_agent", ROOT / "examples/digits.py", directory=directory)
+    assert done.returncode == 0, done.stderr.decode()
+    return directory / "kerasprov.db"
+
+
+@pytest.fixture(scope="session")
+def check_prov() -> Callable[..., None]:
+    """Fails unless the project's PROV checker says ok of a document."""
+    checker = SHARED / "tools" / "check_prov.py"
+    if not checker.exists():
+        pytest.skip("needs the project's PROV checker (KERASPROV_SHARED)")
+
+    def check(*documents: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, str(checker), *map(str, documents)], capture_output=True, check=False
+        )
+        output = done.stdout.decode()
+        assert done.returncode == 0, output + done.stderr.decode()
+        assert output.count(": ok") == len(documents), output
+        assert "J00" not in output and "P00" not in output, output
+
+    return check
