@@ -21,10 +21,12 @@ _signatures: dict[Any, inspect.Signature] = {}
 
 def arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a bound method by name, defaults included."""
-    key = getattr(function, "__func__", function)
-    signature = _signatures.get(key)
+    key = getattr(function, "__func__", None)
+    signature = _signatures.get(key) if key is not None else None
     if signature is None:
-        signature = _signatures[key] = inspect.signature(function)
+        signature = inspect.signature(function)
+        if key is not None:
+            _signatures[key] = signature
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError:  # Keras is about to say so itself

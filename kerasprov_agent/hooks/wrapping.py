@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import wrapt
@@ -82,6 +83,10 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
     """
 
     def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        if instance is None and args:
+            # Another tool took our wrapper out of the class and calls it as a plain function.
+            instance, args = args[0], args[1:]
+            wrapped = MethodType(wrapped, instance)
         token = before and guard.call(before, wrapped, instance, args, kwargs)
         try:
             result = wrapped(*args, **kwargs)
