@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary
+from weakref import WeakKeyDictionary
 
 from kerasprov_agent.recorder import Recorder, Run
 
@@ -27,7 +27,6 @@ class Fit:
     def __init__(self, recorder: Recorder, run: Run, model: Any) -> None:
         self.recorder, self.run, self.model = recorder, run, model
         self.callbacks: Any = None
-        self.feed: ReferenceType[Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
         self.validation_facts: dict[str, Any] | None = None
         self.epoch: Any = None

@@ -1,7 +1,7 @@
 """`CallbackList`: where a training and its epochs begin and end.
 
 Its methods run before and after all callbacks of the user, whose list is not touched. Nothing is
-done per batch, but that the first step of an epoch is clocked by an attribute that removes itself.
+done per batch but keeping its number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Epoch:
     """The clock readings of an epoch in progress (`perf_counter`, seconds)."""
 
     __slots__ = (
-        "begun", "ended", "first_step", "lengths", "logs", "number", "rate", "started",
+        "begun", "ended", "first_step", "last_step", "lengths", "logs", "number", "rate", "started",
         "started_at", "synchronized", "trained",
     )  # fmt: skip
 
@@ -31,6 +31,7 @@ class Epoch:
         self.started = perf_counter()
         self.begun = self.started
         self.first_step: float | None = None
+        self.last_step: int | None = None
         self.trained: float | None = None
         self.ended: float | None = None
         self.synchronized = True
@@ -81,26 +82,32 @@ def after_begin(
     if epoch is None or call is None or exc is not None:
         return
     epoch.rate = learning_rate(getattr(call.model, "optimizer", None))
-    _clock_first_step(callbacks, epoch)
+    _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
 
-def _clock_first_step(callbacks: Any, epoch: Epoch) -> None:
+def _count_steps(callbacks: Any, epoch: Epoch) -> None:
+    """Keep the last step's number: a tenth of a microsecond a batch, and nothing else is exact.
+
+    Keras' own count runs on over epochs, its `params["steps"]` is open for generators and too
+    high where an epoch is cut short.
+    """
     if "on_train_batch_end" in vars(callbacks):
         return
     on_train_batch_end = callbacks.on_train_batch_end
 
-    def clock_first_step(*args: Any, **kwargs: Any) -> Any:
-        epoch.first_step = perf_counter()
-        vars(callbacks).pop("on_train_batch_end", None)
+    def counting(batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if epoch.last_step is None:
+            epoch.first_step = perf_counter()
+        epoch.last_step = batch
         try:
-            return on_train_batch_end(*args, **kwargs)
+            return on_train_batch_end(batch, *args, **kwargs)
         except BaseException as exc:
             if exc.__traceback__ is not None:
                 exc.__traceback__ = exc.__traceback__.tb_next
             raise
 
-    vars(callbacks)["on_train_batch_end"] = clock_first_step
+    vars(callbacks)["on_train_batch_end"] = counting
 
 
 def validation_begins(call: calls.Fit) -> None:
@@ -151,7 +158,7 @@ def after_epoch(
         "callback_seconds": (epoch.begun - epoch.started) + (over - epoch.ended),
         "first_step_seconds": None if epoch.first_step is None else epoch.first_step - epoch.begun,
         "synchronized": int(epoch.synchronized),
-        "steps": _steps(call),
+        "steps": _steps(call, epoch),
         "learning_rate": epoch.rate,
         "learning_rate_after": learning_rate(getattr(call.model, "optimizer", None)),
         "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
@@ -181,13 +188,12 @@ def number(value: Any) -> Any:
     return plain(value) if single is None else single
 
 
-def _steps(call: calls.Fit) -> int | None:
-    feed = call.feed() if call.feed is not None else None
-    seen = getattr(feed, "_steps_seen", None)
-    if isinstance(seen, int) and seen > 0:
-        return seen
-    steps = (getattr(call.callbacks, "params", None) or {}).get("steps")
-    return steps if isinstance(steps, int) else None
+def _steps(call: calls.Fit, epoch: Epoch) -> int | None:
+    """Steps of the epoch; of several in one execution Keras tells the last one's end too high."""
+    planned = (getattr(call.callbacks, "params", None) or {}).get("steps")
+    if (getattr(call.model, "steps_per_execution", None) or 1) != 1:
+        return planned if isinstance(planned, int) else None
+    return 0 if epoch.last_step is None else int(epoch.last_step) + 1
 
 
 def after_train(_token: None, callbacks: Any, _result: Any, exc: BaseException | None) -> None:

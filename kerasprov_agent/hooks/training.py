@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from typing import Any
-from weakref import ref
 
 from kerasprov_agent import clock, guard, recorder
 from kerasprov_agent.describe import data, models
@@ -152,7 +151,7 @@ def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None)
     if isinstance(call, calls.Evaluation):
         call.feed_facts = facts
     elif call.callbacks is None:
-        call.feed_facts, call.feed = facts, ref(feed)
+        call.feed_facts = facts
     else:
         call.validation_facts = facts
 

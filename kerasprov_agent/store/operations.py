@@ -129,7 +129,7 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
             values.append("?")
     connection.execute(
         f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})",
-        tuple(row.values()),
+        tuple(map(_bindable, row.values())),
     )
 
 
@@ -137,8 +137,13 @@ def _update(connection: sqlite3.Connection, table: str, row: Row, key: Row) -> N
     assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
     condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
     connection.execute(
-        f"UPDATE {table} SET {assignments} WHERE {condition}", (*row.values(), *key.values())
+        f"UPDATE {table} SET {assignments} WHERE {condition}", tuple(map(_bindable, (*row.values(), *key.values())))
     )
+
+
+def _bindable(value: Any) -> Any:
+    """An integer of more than 64 bits, as torch's seeds are, goes in as text."""
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 def _describe_like(connection: sqlite3.Connection, entity_id: str, source_id: str) -> None:
