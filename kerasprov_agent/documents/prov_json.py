@@ -38,7 +38,8 @@ def write(statements: Iterable[Statement], stream: TextIO) -> None:
     prefixes = dict(DECLARED)
     members: dict[str, list[str]] = {}
     anonymous = 0
-    for kind, name, formal, attributes in statements:
+    for statement in statements:
+        kind, name, formal = statement.kind, statement.id, statement.formal
         if kind == "prefix":
             prefixes[str(name)] = str(formal[0])
             continue
@@ -50,7 +51,7 @@ def write(statements: Iterable[Statement], stream: TextIO) -> None:
             for key, value in zip(FORMAL[kind], formal, strict=False)
             if value is not None
         }
-        for key, value in attributes:
+        for key, value in statement.attributes:
             _add(body, key, _literal(value))
         members.setdefault(kind, []).append(f"{_text(name)}: {_text(body)}")
     stream.write(f'{{\n"prefix": {_text(prefixes)}')

@@ -24,7 +24,8 @@ def write(statements: Iterable[Statement], stream: TextIO) -> None:
 
 
 def _line(statement: Statement) -> str:
-    kind, name, formal, attributes = statement
+    kind, name, formal = statement.kind, statement.id, statement.formal
+    attributes = statement.attributes
     terms = ["-" if term is None else term for term in formal]
     if kind in ELEMENTS:
         terms.insert(0, str(name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kerasprov_agent import clock
 from kerasprov_agent.documents.vocabulary import (
@@ -27,17 +27,26 @@ Value = bool | int | float | str
 """A literal, or a `Name`."""
 
 
-class Statement(NamedTuple):
+class Statement:
     """One PROV statement.
 
     kind: as PROV-N names it, `prefix` for a namespace. formal: its formal attributes in PROV-N's
     order, times as ISO 8601 text, None where absent. attributes: further ones; a name may recur.
+
+    No named tuple: making one compiles a string, by which Python forgets, at the end of a program,
+    that it was interrupted, and the exit status changes.
     """
 
-    kind: str
-    id: str | None
-    formal: tuple[str | None, ...]
-    attributes: tuple[tuple[str, Value], ...] = ()
+    __slots__ = ("attributes", "formal", "id", "kind")
+
+    def __init__(
+        self,
+        kind: str,
+        id: str | None,
+        formal: tuple[str | None, ...],
+        attributes: tuple[tuple[str, Value], ...] = (),
+    ) -> None:
+        self.kind, self.id, self.formal, self.attributes = kind, id, formal, attributes
 
 
 def statements(

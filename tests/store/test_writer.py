@@ -1,0 +1,251 @@
+"""The writer loses nothing: not to locks, full disks, forks, moved files, or other processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerasprov_agent.errors import Unusable
+from kerasprov_agent.store import database, schema, spool
+from kerasprov_agent.store.operations import Operation, insert, measured, update
+from kerasprov_agent.store.writer import Writer
+from tests.conftest import row, rows
+
+EXECUTION = "0198d1b2-7c54-7e1f-9a53-2f6c1f0e8a11"
+NOW = "2026-11-23T09:00:00.000000+00:00"
+
+
+def begin(execution: str = EXECUTION) -> list[Operation]:
+    return [
+        insert("execution", {"id": execution, "started_at": NOW, "status": "finished"}),
+        insert(
+            "run",
+            {
+                "id": f"{execution}#fit-1",
+                "execution_id": execution,
+                "label": "train",
+                "status": "running",
+                "started_at": NOW,
+            },
+        ),
+    ]
+
+
+def epoch(number: int, execution: str = EXECUTION, **metrics: float) -> list[Operation]:
+    values = {"run_id": f"{execution}#fit-1", "epoch": number, "started_at": 1.0 + number}
+    return [measured("epoch", values, {"loss": 1.0 / (number + 1), **metrics})]
+
+
+def epochs(path: Path) -> list[int]:
+    return [r["epoch"] for r in rows(path, "SELECT epoch FROM epoch ORDER BY run, epoch")]
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "kerasprov.db"
+
+
+@pytest.fixture
+def writer(path: Path) -> Any:
+    made = Writer(str(path), EXECUTION)
+    yield made
+    made.close()
+
+
+def test_a_new_file_is_ours_and_in_wal_mode(writer: Writer, path: Path) -> None:
+    writer.write(begin())
+    with closing(sqlite3.connect(path)) as connection:
+        pragmas = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version", "journal_mode")
+        ]
+    assert pragmas == [schema.APPLICATION_ID, schema.VERSION, "wal"]
+
+
+def test_a_locked_database_is_waited_for_briefly_then_spooled(
+    writer: Writer, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.write(begin())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer.write(epoch(0))
+        writer.write(epoch(1))
+        assert epochs(path) == []
+        assert len(Path(spool.waiting(str(path))[0]).read_text().splitlines()) == 2
+        other.execute("ROLLBACK")
+    writer.write(epoch(2))
+    assert epochs(path) == [0, 1, 2]
+    assert spool.waiting(str(path)) == []
+    assert not caplog.records
+
+
+def test_a_spool_left_behind_is_taken_in_by_the_next_program(path: Path) -> None:
+    first = Writer(str(path), EXECUTION)
+    first.write(begin())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        first.write(epoch(0))
+        first.abandon()  # as if killed
+        other.execute("ROLLBACK")
+    line = Path(spool.waiting(str(path))[0])
+    line.write_text(line.read_text() + '[["insert", "epo')  # cut short by the kill
+    second = Writer(str(path), "another")
+    second.write(begin("another"))
+    second.close()
+    assert epochs(path) == [0] and not spool.waiting(str(path))
+
+
+def test_taking_a_spool_in_twice_adds_nothing(path: Path) -> None:
+    operations = [*begin(), *epoch(0), update("run", {"status": "lost"}, {"label": "train"})]
+    for _ in range(2):
+        spool.append(str(path), EXECUTION, operations)
+        again = Writer(str(path), "another")
+        again.write([])
+        again.close()
+    assert epochs(path) == [0]
+    assert row(path, "SELECT name, status FROM run") == {"name": "train", "status": "lost"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs permissions")
+def test_an_unwritable_place_spools_to_the_users_own(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no directory")
+    writer = Writer(str(blocked / "kerasprov.db"), EXECUTION)
+    writer.write(begin())
+    writer.write(epoch(0))
+    waiting = spool.waiting(str(blocked / "kerasprov.db"))
+    assert len(waiting) == 1 and waiting[0].startswith(str(tmp_path / "state"))
+    messages = [r.message for r in caplog.records]
+    assert len(messages) == 1 and "recording to" in messages[0]
+    blocked.unlink()
+    writer.write(epoch(1))
+    writer.close()
+    assert epochs(blocked / "kerasprov.db") == [0, 1]
+
+
+def test_a_file_that_is_moved_or_deleted_is_written_anew(
+    writer: Writer, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.write([*begin(), insert("source", {"sha256": "a", "bytes": 1, "text": "x"})])
+    writer.write(epoch(0, Recall=0.5, recall=0.25))
+    for act in (lambda: path.rename(path.with_suffix(".old")), path.unlink):
+        act()
+        for rest in path.parent.glob("kerasprov.db-*"):
+            rest.unlink()
+        number = epochs_count = len(epochs(path)) if path.exists() else 0
+        assert number == epochs_count == 0
+        writer.write(epoch(5 if act == path.unlink else 1))
+    assert epochs(path) == [0, 1, 5]
+    first = row(path, "SELECT * FROM epoch WHERE epoch = 0")
+    columns = {r["name"]: r["column_name"] for r in rows(path, "SELECT * FROM metric")}
+    assert (first[columns["Recall"]], first[columns["recall"]]) == (0.5, 0.25)
+    assert columns["Recall"].lower() != columns["recall"].lower()
+    assert row(path, "SELECT name FROM run")["name"] == "train"
+    assert all("moved or deleted" in r.message for r in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda p: p.mkdir(), "is a directory"),
+        (lambda p: p.write_bytes(b"no database at all, but long enough for a header" * 9), "no SQLite"),
+        (lambda p: sql(p, "CREATE TABLE theirs (x)"), "another program"),
+        (
+            lambda p: sql(p, f"PRAGMA application_id={schema.APPLICATION_ID}; PRAGMA user_version=99"),
+            "newer kerasprov_agent",
+        ),
+    ],
+    ids=["directory", "text", "foreign", "newer"],
+)  # fmt: skip
+def test_what_is_no_database_of_ours_is_left_alone(path: Path, make: Any, complaint: str) -> None:
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    for use in (database.open_for_writing, database.open_for_reading):
+        with pytest.raises(Unusable, match=complaint) as caught:
+            use(str(path))
+        assert "\n" not in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def sql(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+
+
+STARTING = """
+import sys
+from tests.store.test_writer import EXECUTION, begin, epoch
+from kerasprov_agent.store.writer import Writer
+name = sys.argv[2]
+writer = Writer(sys.argv[1], name)
+writer.write(begin(name))
+for number in range(20):
+    writer.write(epoch(number, name, **{f"m{name}_{number % 3}": 1.0}))
+writer.close()
+"""
+
+
+def test_eight_programs_that_start_together_on_a_new_file(path: Path) -> None:
+    children = [
+        subprocess.Popen([sys.executable, "-c", STARTING, str(path), f"e{i}"]) for i in range(8)
+    ]
+    assert [child.wait(60) for child in children] == [0] * 8
+    Writer(str(path), "last").write([])  # takes in what may have been spooled
+    assert len(epochs(path)) == 160
+    names = [r["name"] for r in rows(path, "SELECT name FROM run")]
+    assert len(set(names)) == 8
+
+
+def test_a_full_disk_loses_nothing_once_there_is_room(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = Writer(str(path), EXECUTION)
+    writer.write(begin())
+    assert writer._connection is not None
+    size = writer._connection.execute("PRAGMA page_count").fetchone()[0]
+    writer._connection.execute(f"PRAGMA max_page_count = {size}")
+    refuse = OSError(28, "No space left on device")
+
+    def full(*_: Any) -> Any:
+        raise refuse
+
+    monkeypatch.setattr(spool, "_append", full)
+    text = "x" * 8000
+    for number in range(5):
+        writer.write(
+            [insert("source", {"sha256": str(number), "bytes": 8000, "text": text}), *epoch(number)]
+        )
+    assert epochs(path) == []
+    assert [r.message for r in caplog.records if "No space left" in r.message]
+    writer._connection.execute("PRAGMA max_page_count = 100000")
+    writer.write(epoch(5))
+    writer.close()
+    assert epochs(path) == [0, 1, 2, 3, 4, 5]
+
+
+def test_reading_never_creates_a_file(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="no database at"):
+        database.open_for_reading(str(tmp_path / "none.db"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shared_file_system_gets_a_rollback_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerasprov_agent.store.filesystem._kind", lambda _path: "nfs4")
+    writer = Writer(str(path), EXECUTION)
+    writer.write([*begin(), *epoch(0)])
+    writer.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+    assert epochs(path) == [0]
