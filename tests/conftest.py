@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+if not find_spec("tensorflow") and "KERAS_BACKEND" not in os.environ:
+    os.environ["KERAS_BACKEND"] = "jax" if find_spec("jax") else "torch"
 os.environ["KERASPROV_DEBUG"] = "1"  # a fault of ours fails the test
 
 ROOT = Path(__file__).parent.parent
