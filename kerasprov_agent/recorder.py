@@ -17,7 +17,6 @@ from typing import Any
 from kerasprov_agent import clock, guard
 from kerasprov_agent.describe import models, redaction
 from kerasprov_agent.describe.values import TEXT_LIMIT, flat, to_json
-from kerasprov_agent.execution import Execution
 from kerasprov_agent.store.operations import (
     Operation,
     described_like,
@@ -46,6 +45,9 @@ class Recorder:
     """Turns plain facts into rows of one execution."""
 
     def __init__(self, parent_id: str | None) -> None:
+        # sqlite3 is not loaded before there is something to record.
+        from kerasprov_agent.execution import Execution
+
         self.execution = Execution(parent_id, keras)
         self.backend: str | None = keras.get("backend")
         self.gpus_known = False

@@ -82,6 +82,10 @@ def constructor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, A
 
 def learning_rate(opt: Any) -> float | None:
     """The learning rate in force, a schedule evaluated at the present step; None if unknown."""
+    value = getattr(getattr(opt, "_learning_rate", None), "_value", None)
+    if hasattr(value, "item"):  # JAX and torch, without the detour through Keras' variable
+        number = guard.attempt(value.item)
+        return None if number is None else shortest(number)
     return None if opt is None else guard.attempt(_learning_rate, opt)
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from kerasprov_agent import guard
@@ -93,6 +94,7 @@ def scalar(value: Any) -> bool | int | float | None:
     return number if isinstance(number, (bool, int, float)) else None
 
 
+@lru_cache(maxsize=256)
 def shortest(value: float) -> float:
     """The number a person would have written for a float32: 0.001 for 0.0010000000474974513.
 

@@ -32,6 +32,8 @@ class Fit:
         self.epoch: Any = None
         self.described = False
         self.gpus = 0
+        self.rate: float | None = None
+        self.rate_value: Any = None
         self.bypassed = False
 
 

@@ -81,7 +81,7 @@ def after_begin(
     call = calls.fit_of(callbacks)
     if epoch is None or call is None or exc is not None:
         return
-    epoch.rate = learning_rate(getattr(call.model, "optimizer", None))
+    epoch.rate = _learning_rate(call)
     _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
@@ -160,10 +160,19 @@ def after_epoch(
         "synchronized": int(epoch.synchronized),
         "steps": _steps(call, epoch),
         "learning_rate": epoch.rate,
-        "learning_rate_after": learning_rate(getattr(call.model, "optimizer", None)),
+        "learning_rate_after": _learning_rate(call),
         "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
     }
     call.recorder.epoch_ended(call.run, row, _metrics(epoch, callbacks))
+
+
+def _learning_rate(call: calls.Fit) -> float | None:
+    """The rate in force. A JAX array never changes, so the same one need not be fetched again."""
+    optimizer = getattr(call.model, "optimizer", None)
+    value = getattr(getattr(optimizer, "_learning_rate", None), "_value", None)
+    if value is None or value is not call.rate_value or call.recorder.backend != "jax":
+        call.rate, call.rate_value = learning_rate(optimizer), value
+    return call.rate
 
 
 def _history(callbacks: Any) -> dict[str, list[Any]]:

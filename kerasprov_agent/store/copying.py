@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from kerasprov_agent.store.operations import Metrics, quoted
+from kerasprov_agent.store.operations import Catalogue, quoted
 
 OWN = "execution_id = :execution"
 OF_RUNS = "run_id IN (SELECT id FROM run WHERE execution_id = :execution)"
@@ -37,7 +37,7 @@ def copy_execution(
 
     Run numbers are those of a file; the copy gets new ones where they are taken.
     """
-    metrics = Metrics()
+    catalogue = Catalogue()
     renamed = dict(source.execute("SELECT column_name, name FROM metric"))
     numbers: dict[int, int] = {}
     target.execute("BEGIN IMMEDIATE")
@@ -47,7 +47,7 @@ def copy_execution(
                 f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
             )
             columns = [
-                metrics.column(target, table, renamed[name]) or "more"
+                catalogue.column(target, table, renamed[name]) or "more"
                 if table in ("epoch", "evaluation") and name in renamed
                 else name
                 for (name, *_) in rows.description

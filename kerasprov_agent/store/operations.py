@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.store import schema
+
+if TYPE_CHECKING:
+    import sqlite3
 
 Row = dict[str, Any]
 Operation = tuple[str, str, Row, Row]
@@ -43,17 +45,38 @@ def measured(table: str, row: Row, metrics: Mapping[str, Any]) -> Operation:
     return ("measured", table, row, dict(metrics))
 
 
-class Metrics:
-    """Which metric has which column, as far as this connection knows."""
+class Catalogue:
+    """What a connection has learnt of its file: the columns of metrics, the numbers of runs."""
 
     def __init__(self) -> None:
         self.columns: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
         self.known: dict[str, set[str]] = {}
 
     def forget(self) -> None:
         """After a rollback: what was added in it is gone."""
         self.columns.clear()
+        self.numbers.clear()
         self.known.clear()
+
+    def number(self, connection: sqlite3.Connection, run_id: str) -> int | None:
+        """The number of a run in this file, by which its epochs go."""
+        if run_id not in self.numbers:
+            found = connection.execute("SELECT number FROM run WHERE id = ?", (run_id,)).fetchone()
+            if found is None:
+                return None
+            self.numbers[run_id] = found[0]
+        return self.numbers[run_id]
+
+    def know(self, operation: Operation) -> bool:
+        """Whether an operation measures an epoch whose metrics all have their columns."""
+        what, table, _, found = operation
+        columns = self.known.get(table, ())
+        return (
+            what == "measured"
+            and table == "epoch"
+            and all(self.columns.get(name) in columns for name in found)
+        )
 
     def column(self, connection: sqlite3.Connection, table: str, name: str) -> str | None:
         """The column of a metric in `table`, added if need be; None when there are too many."""
@@ -100,7 +123,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def apply(connection: sqlite3.Connection, operation: Operation, metrics: Metrics) -> None:
+def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catalogue) -> None:
     """Carry out one operation; the caller holds the transaction."""
     what, table, row, further = operation
     if what == "insert":
@@ -112,23 +135,20 @@ def apply(connection: sqlite3.Connection, operation: Operation, metrics: Metrics
     elif what == "forget":
         _forget_architecture(connection, row["id"])
     elif table == "epoch":
-        _insert(connection, table, {**row, **_measurements(connection, table, further, metrics)})
+        row = dict(row)
+        number = catalogue.number(connection, row.pop("run_id"))
+        values = _measurements(connection, table, further, catalogue)
+        _insert(connection, table, {"run": number, **row, **values})
     else:
-        values = _measurements(connection, table, further, metrics)
+        values = _measurements(connection, table, further, catalogue)
         _update(connection, table, {**row, **values}, {"id": row["id"]})
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
-    columns, values = [], []
-    for name, value in row.items():
-        if name == "run_id" and table == "epoch":
-            columns.append('"run"')
-            values.append("(SELECT number FROM run WHERE id = ?)")
-        else:
-            columns.append(quoted(name))
-            values.append("?")
+    names = ", ".join(map(quoted, row))
+    marks = ", ".join("?" * len(row))
     connection.execute(
-        f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)})",
+        f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",
         tuple(map(_bindable, row.values())),
     )
 
@@ -181,7 +201,7 @@ def _name_taken(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _measurements(
-    connection: sqlite3.Connection, table: str, found: Mapping[str, Any], metrics: Metrics
+    connection: sqlite3.Connection, table: str, found: Mapping[str, Any], catalogue: Catalogue
 ) -> Row:
     """Metrics as columns; NaN, for which SQLite has no number, is noted beside them."""
     row: Row = {}
@@ -189,7 +209,7 @@ def _measurements(
     more: dict[str, Any] = {}
     for name, value in found.items():
         number = isinstance(value, (int, float))
-        column = metrics.column(connection, table, name) if number else None
+        column = catalogue.column(connection, table, name) if number else None
         if column is None:
             more[name] = value
         elif math.isfinite(value):
