@@ -1,0 +1,116 @@
+"""Writes `schema.md` and `settings.md` from the code that they describe: python docs/generate.py."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from kerasprov_agent.settings import FILES, SETTINGS
+from kerasprov_agent.store import schema
+from kerasprov_agent.store.database import statements
+
+HERE = Path(__file__).parent
+
+SCHEMA_INTRODUCTION = """# The database
+
+One SQLite file, `kerasprov.db` by default. Open it with anything that opens SQLite: `sqlite3`, DB
+Browser, Datasette, pandas. Tables are singular and normalised, for the program that writes; **views
+are plural and made for people**. Start with them:
+
+```sql
+SELECT name, optimizer, learning_rate, epochs_finished FROM runs;
+SELECT epoch, accuracy, loss, val_loss FROM epochs WHERE val_loss < 0.5;
+SELECT activation, max(val_accuracy) FROM epochs GROUP BY activation;
+```
+
+- An **execution** is one process of a program, a **run** is one training in it (a `fit`).
+- A run's `number` is its handle within one file. Its `id` is `<execution id>#fit-1`, the same in
+  every file and in PROV documents.
+- Each metric that Keras reports gets a column of its own name in `epoch` and `evaluation` when it
+  is first seen. `metric` tells the column where the name was taken or differs only in case.
+- Times are ISO 8601 in UTC, and seconds since 1970 in `epoch.started_at`; durations are in seconds.
+  `epoch.started_at` plus `train_seconds`, `validation_seconds` and `callback_seconds` is its end.
+- What is unknown is NULL. NaN, for which SQLite has no number, is NULL too, and named in
+  `nonfinite`; infinities are stored as they are.
+- `status` is `running`, `finished`, `failed` (an exception, or an exit status that is not 0),
+  `interrupted` (Ctrl-C, `sys.exit` in the midst of it) or `lost`: its process vanished. A process
+  that is killed can't write that itself. `kerasprov` finds out when it reads, and the next program
+  that records to the file marks it.
+- `train_seconds` ends, and `validation_seconds` begins, when the device has finished what was
+  dispatched; `synchronized` says whether that could be waited for. Wall time is never called GPU
+  time: `gpu_allocated_seconds` is seconds times GPUs in use.
+- The file is in WAL mode on local file systems: while a training writes it there are two more files
+  beside it (`-wal`, `-shm`). On network file systems it has a rollback journal.
+
+This page is written from the schema by `docs/generate.py`.
+"""
+
+
+def schema_page() -> str:
+    """The page about the database."""
+    parts = [SCHEMA_INTRODUCTION, "## Views\n"]
+    connection = sqlite3.connect(":memory:")
+    for script in (schema.TABLES, schema.VIEWS):
+        connection.executescript(script)
+    for statement in statements(schema.VIEWS):
+        name = re.search(r"CREATE VIEW (\w+)", statement)[1]  # type: ignore[index]
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+        parts.append(f"### {name}\n\n{_comment(statement)}\n\n`{'`, `'.join(columns)}`\n")
+    parts.append("## Tables\n")
+    for statement in statements(schema.TABLES):
+        found = re.search(r"CREATE TABLE (\w+) \((.*)\)", statement, re.DOTALL)
+        if found is None:
+            continue
+        parts.append(f"### {found[1]}\n\n{_comment(statement)}".rstrip() + "\n")
+        parts.append("| column | type | meaning |\n| --- | --- | --- |")
+        parts.append("\n".join(_column_rows(found[2])) + "\n")
+    connection.close()
+    return "\n".join(parts)
+
+
+def _comment(statement: str) -> str:
+    lines = [line[3:] for line in statement.splitlines() if line.startswith("-- ")]
+    return " ".join(lines)
+
+
+def _column_rows(body: str) -> list[str]:
+    rows = []
+    for line in body.splitlines():
+        column = re.match(r"    ([a-z_0-9]+)( [A-Z]+)?([^-]*?),?\s*(?:-- (.*))?$", line)
+        if column:
+            kind = (column[2] or "").strip()
+            rows.append(f"| `{column[1]}` | {kind} | {column[4] or ''} |")
+    return rows
+
+
+def settings_page() -> str:
+    """The page about settings."""
+    files = " or ".join(f"`[{section}]` in `{name}`" for name, section in FILES)
+    lines = [
+        "# Settings",
+        "",
+        "An option before the script (`python -m kerasprov_agent --db my.db train.py`) wins over the",
+        f"variable, the variable over the file ({files},",
+        "the nearest from the directory where the program started upwards), the file over the",
+        "default. A bad value is warned of and left out in a training; in `kerasprov` it is an error.",
+        "`kerasprov config` shows every value in force and where it came from.",
+        "",
+        "| variable | option | in a file | default | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for setting in SETTINGS:
+        option = f"{setting.option} {setting.form}".strip().replace("|", "\\|")
+        key = f"`{setting.name}`" if setting.in_file else ""
+        default = f"`{setting.default}`" if setting.default else ""
+        lines.append(
+            f"| `{setting.variable}` | `{option}` | {key} | {default} | {setting.meaning} |"
+        )
+    return "\n".join([*lines, "", "This page is written from the table by `docs/generate.py`.", ""])
+
+
+PAGES = {"schema.md": schema_page, "settings.md": settings_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")

@@ -1,0 +1,55 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_generated_pages_are_up_to_date(page: str) -> None:
+    assert (ROOT / "docs" / page).read_text() == GENERATED[page](), "run docs/generate.py"
+
+
+def test_every_table_view_and_column_is_documented(digits: Path) -> None:
+    text = (ROOT / "docs" / "schema.md").read_text()
+    with closing(sqlite3.connect(digits)) as connection:
+        metrics = {row[0] for row in connection.execute("SELECT column_name FROM metric")}
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        for (name,) in names.fetchall():
+            assert f"### {name}\n" in text
+            for row in connection.execute(f"PRAGMA table_info({name})"):
+                assert f"`{row[1]}`" in text or row[1] in metrics, (name, row[1])
+
+
+def test_the_queries_of_the_page_run(digits: Path) -> None:
+    text = (ROOT / "docs" / "schema.md").read_text()
+    queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert queries
+    with closing(sqlite3.connect(digits)) as connection:
+        for query in queries[0].strip().split(";"):
+            if query.strip():
+                assert connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_links_within_the_project_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_readme_and_ci_run_the_same_command() -> None:
+    """CI takes the command for the tests from the README as it stands there."""
+    commands = re.findall(r"```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)
+    tests = [c for c in commands if "pytest" in c]
+    assert len(tests) == 1 and "README.md" in (ROOT / ".ci" / "run").read_text()
