@@ -23,7 +23,7 @@ FACTS_SECONDS = 2.0
 
 
 def uuid7() -> str:
-    """A UUID of version 7 (RFC 9562): sorts by time, random in the rest, from the system's source."""
+    """A UUID of version 7 (RFC 9562): sorts by time, and is otherwise random."""
     milliseconds = int(time.time() * 1000)
     number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | (0x7 << 76)

@@ -57,7 +57,8 @@ class _Finder:
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Loader(spec.loader, self.hook)  # type: ignore[assignment]
+                    stepping_aside: Any = _Loader(spec.loader, self.hook)
+                    spec.loader = stepping_aside
                 return spec
         return None
 
@@ -65,7 +66,7 @@ class _Finder:
 def watch(names: Iterable[str], hook: Hook) -> None:
     """Call `hook(module)` whenever one of `names` has been imported, and now if it already is."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(names, hook))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _Finder(names, hook))
     for name in names:
         module = sys.modules.get(name)
         # A lazily loaded module would be loaded by a look at it; it fires when it is used.

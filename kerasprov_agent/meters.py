@@ -33,11 +33,11 @@ def synchronize(
 
 
 def _block(optimizer: Any, logs: Mapping[str, Any]) -> bool:
-    for value in logs.values():
-        if hasattr(value, "block_until_ready"):
-            value.block_until_ready()
+    for metric in logs.values():
+        if hasattr(metric, "block_until_ready"):
+            metric.block_until_ready()
             return True
-    value = getattr(getattr(optimizer, "_iterations", None), "_value", None)
+    value: Any = getattr(getattr(optimizer, "_iterations", None), "_value", None)
     if hasattr(value, "block_until_ready"):
         value.block_until_ready()
         return True

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlite_utils
 
-from kerasprov_agent.errors import Unusable, UnknownRun
+from kerasprov_agent.errors import UnknownRun, Unusable
 from kerasprov_agent.store import database, liveness
 
 Row = dict[str, Any]
@@ -57,15 +57,10 @@ class Record:
         if text == "last":
             found = list(self.db.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
         else:
-            found = list(
-                self.db.query(
-                    "SELECT * FROM runs WHERE name = :text OR CAST(run AS TEXT) = :text", {"text": text}
-                )
-            ) or list(
-                self.db.query(
-                    "SELECT * FROM runs WHERE substr(id, 1, length(:text)) = :text LIMIT 9", {"text": text}
-                )
-            )  # fmt: skip
+            named = "SELECT * FROM runs WHERE name = :text OR CAST(run AS TEXT) = :text"
+            begins = "SELECT * FROM runs WHERE substr(id, 1, length(:text)) = :text LIMIT 9"
+            given = {"text": text}
+            found = list(self.db.query(named, given)) or list(self.db.query(begins, given))
         if len(found) == 1 or (found and found[0]["name"] == text):
             return self._told(found[0])
         raise UnknownRun(self._unknown(text, found))
@@ -74,10 +69,10 @@ class Record:
         if found:
             names = ", ".join(str(row["name"]) for row in found)
             return f"{text!r} may be any of the runs {names}; give a longer prefix or the name"
-        names = [row["name"] for row in self.db.query("SELECT name FROM run")]
-        if not names:
+        known = [row["name"] for row in self.db.query("SELECT name FROM run")]
+        if not known:
             return "there are no runs in this database yet"
-        near = difflib.get_close_matches(text, names, 3, 0.4) or names[-3:]
+        near = difflib.get_close_matches(text, known, 3, 0.4) or known[-3:]
         return f"no run {text!r}; there is {', '.join(near)} (all of them: kerasprov runs)"
 
     def epochs(self, run: Row) -> list[Row]:
@@ -131,7 +126,7 @@ class Record:
         last = self.db.query(
             "SELECT * FROM epoch WHERE run = ? ORDER BY epoch DESC LIMIT 1", (row["run"],)
         )
-        metrics = next((self._measured(epoch)["metrics"] for epoch in last), {})
+        metrics: Row = next((self._measured(epoch)["metrics"] for epoch in last), {})
         status = self._status(row["status"], row["execution_id"])
         return {**row, "status": status, "metrics": metrics}
 

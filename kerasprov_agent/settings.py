@@ -215,7 +215,7 @@ def _section(file: str, section: str) -> dict[str, str] | None:
         try:
             import tomllib
         except ImportError:  # Python 3.10
-            import tomli as tomllib  # type: ignore[no-redef, unused-ignore]
+            import tomli as tomllib
 
         table: Any = tomllib.loads(text)
         for key in section.split("."):

@@ -72,9 +72,7 @@ def recorded(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a script's text under the agent in a directory; its database is `kerasprov.db` there."""
     (directory / name).write_text(script)
-    return python(
-        "-m", "kerasprov_agent", *options, name, directory=directory, variables=variables
-    )
+    return python("-m", "kerasprov_agent", *options, name, directory=directory, variables=variables)
 
 
 TINY = """

@@ -180,7 +180,9 @@ def test_nan_and_infinity_stay_what_they_are(recording: Path) -> None:
     model = build(loss=lambda t, p: keras.ops.mean(p - t) * float("nan"))
     history = model.fit(x, y, epochs=2, verbose=0, callbacks=[Reporting()])
     found = history_of(recording)
-    assert [math.isnan(v) for v in found["loss"]] == [math.isnan(v) for v in history.history["loss"]]
+    assert [math.isnan(v) for v in found["loss"]] == [
+        math.isnan(v) for v in history.history["loss"]
+    ]
     assert all(map(math.isnan, found["loss"]))
     assert found["up"] == [math.inf] * 2 and found["down"] == [-math.inf] * 2
 
@@ -318,9 +320,7 @@ def test_fit_arguments_callbacks_and_seeds(recording: Path) -> None:
         x, y, epochs=2, shuffle=False, class_weight={0: 1.0, 1: 2.0}, verbose=0, callbacks=[stop],
         validation_data=(x[:16], y[:16]), validation_batch_size=8,
     )  # fmt: skip
-    params = {
-        (p["source"], p["name"]): p["value"] for p in rows(recording, "SELECT * FROM params")
-    }
+    params = {(p["source"], p["name"]): p["value"] for p in rows(recording, "SELECT * FROM params")}
     assert params["fit", "shuffle"] == 0 and params["fit", "epochs"] == 2
     assert json.loads(params["fit", "class_weight"]) == {"0": 1.0, "1": 2.0}
     assert params["fit", "validation_batch_size"] == 8

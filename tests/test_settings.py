@@ -119,5 +119,7 @@ def test_the_documentation_names_every_setting() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
     for setting in settings.SETTINGS:
         line = f"| `{setting.variable}` | `{(setting.option + ' ' + setting.form).strip()}` |"
-        assert line.replace("off|", "off\\|") in text or line.replace("|off", "\\|off") in text, line
+        assert line.replace("off|", "off\\|") in text or line.replace("|off", "\\|off") in text, (
+            line
+        )
         assert setting.meaning in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
 from kerasprov_agent import documents
@@ -27,14 +29,14 @@ def prov(run: str, db: str, format_: str, output: str | None, execution: bool) -
     with open_record(db) as record:
         found = record.find(run)
         run_id = None if execution else found["id"]
-        arguments = (record.connection, found["execution_id"])
+
+        def fill(stream: TextIO) -> None:
+            documents.write(record.connection, found["execution_id"], stream, format_, run_id)
+
         if output:
-            documents.replace_file(
-                output, lambda stream: documents.write(*arguments, stream, format_, run_id)
-            )
+            documents.replace_file(output, fill)
         else:
-            stream = click.get_text_stream("stdout", encoding="utf-8")
-            documents.write(*arguments, stream, format_, run_id)
+            fill(click.get_text_stream("stdout", encoding="utf-8"))
 
 
 COMMANDS = (prov,)

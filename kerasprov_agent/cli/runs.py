@@ -130,16 +130,25 @@ def _summary(run: Row, execution: Row) -> dict[str, Any]:
         "started": moment(run["started_at"]),
         "took": duration(run["seconds"]),
         "epochs": f"{_epochs(run)}{stopped}",
-        "exception": f"{run['exception_type']}: {run['exception']}" if run["exception_type"] else None,
+        "exception": _exception(run),
         "model": f"{run['model']}, {run['layers']} layers, {short(run['parameters'])} parameters",
         "samples": _samples(run),
-        "program": " ".join([execution["script"] or execution["kind"], *json.loads(execution["arguments"])]),
+        "program": _program(execution),
         "git": f"{commit[:12]} {execution['git_branch'] or ''}{changed}" if commit else None,
         "software": f"{execution['keras_package']} {execution['keras_version']} on "
         f"{execution['backend']} {execution['backend_version']}, Python {execution['python']}",
         "machine": f"{execution['user'] or '?'}@{execution['host']}, {execution['cpu']}"
         + "".join(f", {gpu}" for gpu in json.loads(execution["gpus"] or "[]")),
     }  # fmt: skip
+
+
+def _exception(run: Row) -> str | None:
+    return f"{run['exception_type']}: {run['exception']}" if run["exception_type"] else None
+
+
+def _program(execution: Row) -> str:
+    arguments = json.loads(execution["arguments"])
+    return " ".join([execution["script"] or execution["kind"], *arguments])
 
 
 def _samples(run: Row) -> str | None:

@@ -9,11 +9,25 @@ from kerasprov_agent.describe.values import Plain, plain, public_name
 
 # What a callback counts while it runs, and what Keras sets on every one; neither is a setting.
 STATE = frozenset(
-    (
-        "model params validation_data history epoch wait stopped_epoch best best_epoch "
-        "best_weights cooldown_counter epochs_since_last_save last_epoch seen target "
-        "current_best async_safe"
-    ).split()
+    [
+        "model",
+        "params",
+        "validation_data",
+        "history",
+        "epoch",
+        "wait",
+        "stopped_epoch",
+        "best",
+        "best_epoch",
+        "best_weights",
+        "cooldown_counter",
+        "epochs_since_last_save",
+        "last_epoch",
+        "seen",
+        "target",
+        "current_best",
+        "async_safe",
+    ]
 )
 
 
@@ -25,7 +39,7 @@ def callbacks(found: Iterable[Any]) -> list[dict[str, Any]]:
 def settings(callback: Any) -> dict[str, Plain]:
     """The public plain attributes of a callback, functions by their names."""
     return {
-        name: plain({name: value})[name]  # type: ignore[index,call-overload]
+        name: plain({name: value})[name]  # type: ignore[index]
         for name, value in vars(callback).items()
         if not name.startswith("_") and name not in STATE and _is_setting(value)
     }

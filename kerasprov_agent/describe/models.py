@@ -16,9 +16,7 @@ from kerasprov_agent.describe.values import (
     to_json,
 )
 
-ACTIVATION_LAYERS = frozenset(
-    ("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax")
-)
+ACTIVATION_LAYERS = frozenset(("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"))
 
 
 def architecture(model: Any) -> dict[str, Any]:

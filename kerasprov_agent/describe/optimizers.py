@@ -24,9 +24,9 @@ def optimizer(opt: Any, constructor: Mapping[str, Any]) -> dict[str, Any]:
     for name, given in constructor.items():
         held = config.get(name)
         # The literal says more than what came back from float32, unless it was changed since.
-        if isinstance(given, float) and isinstance(held, float) and same_float32(given, held):
-            config[name] = given
-        elif name not in config:
+        if (
+            isinstance(given, float) and isinstance(held, float) and same_float32(given, held)
+        ) or name not in config:
             config[name] = given
     rate = config.get("learning_rate")
     return {
@@ -82,7 +82,7 @@ def constructor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, A
 
 def learning_rate(opt: Any) -> float | None:
     """The learning rate in force, a schedule evaluated at the present step; None if unknown."""
-    value = getattr(getattr(opt, "_learning_rate", None), "_value", None)
+    value: Any = getattr(getattr(opt, "_learning_rate", None), "_value", None)
     if hasattr(value, "item"):  # JAX and torch, without the detour through Keras' variable
         number = guard.attempt(value.item)
         return None if number is None else shortest(number)

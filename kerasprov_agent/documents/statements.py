@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from kerasprov_agent import clock
@@ -126,7 +126,7 @@ class _Document:
         moments += [at for (at,) in self._tuples(
             "SELECT at FROM generated WHERE activity_id = ?", run["id"]
         )]  # fmt: skip
-        return max(moments)
+        return max(map(str, moments))
 
     def _seen(self, execution_id: str) -> list[str]:
         return [
@@ -324,7 +324,7 @@ class _Document:
 
     def _settings(
         self, row_id: str, what: str, values: dict[str, Any]
-    ) -> Iterator[Statement]:
+    ) -> Generator[Statement, None, Name]:
         """A collection of hyperparameter settings; returns its name."""
         settings = Name(f"{local(row_id)}-settings")
         yield Statement(
@@ -353,12 +353,14 @@ class _Document:
                 ),
             )
             yield Statement("hadMember", None, (settings, member))
-        return settings  # type: ignore[return-value]
+        return settings
 
     def _run(self, run: sqlite3.Row) -> Iterator[Statement]:
         name = local(run["id"])
         arguments = dict(
-            self._tuples("SELECT name, value FROM param WHERE run_id = ? AND source = 'fit'", run["id"])
+            self._tuples(
+                "SELECT name, value FROM param WHERE run_id = ? AND source = 'fit'", run["id"]
+            )
         )
         arguments["batch_size"] = run["batch_size"]
         seeds = self._tuples(
@@ -395,7 +397,9 @@ class _Document:
         before: Name | None = None
         cursor = self._connection.cursor()
         cursor.row_factory = sqlite3.Row
-        for row in cursor.execute("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)):
+        for row in cursor.execute(
+            "SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)
+        ):
             if before is None:
                 yield Statement(
                     "entity",
@@ -548,9 +552,7 @@ class _Document:
                 if row["kind"] == "dataset":
                     yield _generated(local(row["id"]), local(self._execution["id"]), None)
         for row in uses:
-            yield _used(
-                local(row["activity_id"]), local(row["entity_id"]), row["at"], row["role"]
-            )
+            yield _used(local(row["activity_id"]), local(row["entity_id"]), row["at"], row["role"])
         for row in made:
             if row["entity_id"] in wanted:
                 yield _generated(local(row["entity_id"]), local(row["activity_id"]), row["at"])
@@ -562,9 +564,7 @@ class _Document:
             label = f"model {row['name'] or ''}".strip()
         else:
             types, label = ("kp:InMemoryDataset", "mls:Data"), str(row["name"]).replace("_", " ")
-        arrays = self._rows(
-            "SELECT * FROM array WHERE entity_id = ? ORDER BY position", row["id"]
-        )
+        arrays = self._rows("SELECT * FROM array WHERE entity_id = ? ORDER BY position", row["id"])
         return Statement(
             "entity",
             local(row["id"]),
@@ -622,12 +622,14 @@ class _Document:
         yield Statement(
             "wasGeneratedBy",
             Name("run:provenance-made"),
-            (document, None, clock.iso(max(clock.now(), clock.seconds(self._ends[self._execution["id"]])))),
+            (
+                document,
+                None,
+                clock.iso(max(clock.now(), clock.seconds(self._ends[self._execution["id"]]))),
+            ),
         )
         recorder = software(*self._software()["recorder"])
-        yield Statement(
-            "wasAttributedTo", Name("run:provenance-by-recorder"), (document, recorder)
-        )
+        yield Statement("wasAttributedTo", Name("run:provenance-by-recorder"), (document, recorder))
 
 
 def _present(*attributes: tuple[str, Value | None]) -> tuple[tuple[str, Value], ...]:

@@ -70,8 +70,8 @@ def before_epoch(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch
     call = calls.fit_of(callbacks)
     if call is None:
         return None
-    call.epoch = Epoch(int(args[0] if args else kwargs["epoch"]))
-    return call.epoch
+    epoch = call.epoch = Epoch(int(args[0] if args else kwargs["epoch"]))
+    return epoch
 
 
 def after_begin(
@@ -123,7 +123,7 @@ def validation_begins(call: calls.Fit) -> None:
 def before_end(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch | None:
     """Training and validation of the epoch are over; the callbacks' on_epoch_end come next."""
     call = calls.fit_of(callbacks)
-    epoch = call.epoch if call is not None else None
+    epoch: Epoch | None = call.epoch if call is not None else None
     if call is None or epoch is None:
         return None
     epoch.logs = args[1] if len(args) > 1 else kwargs.get("logs")

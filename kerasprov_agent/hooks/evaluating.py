@@ -10,7 +10,7 @@ from kerasprov_agent.hooks import calls, epochs, training
 
 
 def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Evaluation | None:
-    """An evaluation begins. Within a `fit`, given its CallbackList, it is the epoch's validation."""
+    """An evaluation begins; one that `fit` gives its CallbackList is the epoch's validation."""
     callbacks = kwargs.get("callbacks")
     fit = calls.fit_of(callbacks) if callbacks is not None else None
     if fit is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasprov_agent import clock, guard, recorder
 from kerasprov_agent.describe import data, models
-from kerasprov_agent.describe.values import is_scalar, plain, to_json
+from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
 from kerasprov_agent.hooks import calls, optimizers
 from kerasprov_agent.recorder import Recorder
 
@@ -67,7 +67,7 @@ def ensure_state(record: Recorder, model: Any) -> str:
 
 
 def _identity(model: Any) -> tuple[str | None, str]:
-    return guard.attempt(lambda: str(model.name)), models.public_name(type(model))
+    return guard.attempt(lambda: str(model.name)), public_name(type(model))
 
 
 def ensure_compiled(record: Recorder, model: Any) -> str | None:
@@ -148,9 +148,7 @@ def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None)
     if exc is not None or call is None:
         return
     facts = guard.attempt(_feed_facts, feed)
-    if isinstance(call, calls.Evaluation):
-        call.feed_facts = facts
-    elif call.callbacks is None:
+    if isinstance(call, calls.Evaluation) or call.callbacks is None:
         call.feed_facts = facts
     else:
         call.validation_facts = facts
@@ -177,9 +175,7 @@ def _ask(adapter: Any, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def after_fit(
-    call: calls.Fit | None, _model: Any, _result: Any, exc: BaseException | None
-) -> None:
+def after_fit(call: calls.Fit | None, _model: Any, _result: Any, exc: BaseException | None) -> None:
     """The run is over, one way or another."""
     if call is not None:
         end_run(call, exc)
@@ -194,9 +190,7 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         describe_architecture(call)
     known = calls.known(call.model)
     state_id = ensure_state(call.recorder, call.model)
-    known.state_id = call.recorder.run_ended(
-        call.run, state_id, call.validation_facts or {}, exc
-    )
+    known.state_id = call.recorder.run_ended(call.run, state_id, call.validation_facts or {}, exc)
     known.run_id = call.run.id
 
 

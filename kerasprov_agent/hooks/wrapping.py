@@ -22,7 +22,7 @@ After = Callable[[Any, Any, Any, BaseException | None], None]
 """`after(token, instance, result, exception)`."""
 
 
-class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
     def __reduce_ex__(self, protocol: Any) -> Any:
         owner = self._self_instance
         if owner is None:
@@ -39,7 +39,7 @@ class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
         return getattr(instance, self._self_parent._self_patched_name)
 
 
-class Patch(wrapt.FunctionWrapper):  # type: ignore[misc]
+class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """Our wrapper around a method of a class."""
 
     __bound_function_wrapper__ = _BoundPatch

@@ -77,9 +77,7 @@ def _copy_row(
         row["run"] = numbers[row["run"]]  # type: ignore[index]
     names = ", ".join(quoted(name) for name in row)
     marks = ", ".join("?" * len(row))
-    target.execute(
-        f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values())
-    )
+    target.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
     if table == "run":
         found = target.execute("SELECT number FROM run WHERE id = ?", (row["id"],)).fetchone()
         numbers[number] = found[0]  # type: ignore[index]

@@ -108,7 +108,9 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:
-        raise Unusable(f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another") from exc
+        raise Unusable(
+            f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another"
+        ) from exc
     if application != schema.APPLICATION_ID and (tables or version):
         raise Unusable(
             f"{path} is the database of another program; set KERASPROV_DB (or --db) to another"

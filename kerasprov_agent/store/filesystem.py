@@ -6,10 +6,28 @@ import os
 from pathlib import Path
 
 SHARED = frozenset(
-    (
-        "nfs nfs4 cifs smb smb2 smb3 smbfs afs ceph lustre gpfs beegfs 9p glusterfs orangefs "
-        "pvfs2 sshfs davfs ncpfs panfs"
-    ).split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "9p",
+        "glusterfs",
+        "orangefs",
+        "pvfs2",
+        "sshfs",
+        "davfs",
+        "ncpfs",
+        "panfs",
+    ]
 )
 """Two machines that share a WAL file through these lose rows without any error."""
 

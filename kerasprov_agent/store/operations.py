@@ -157,7 +157,8 @@ def _update(connection: sqlite3.Connection, table: str, row: Row, key: Row) -> N
     assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
     condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
     connection.execute(
-        f"UPDATE {table} SET {assignments} WHERE {condition}", tuple(map(_bindable, (*row.values(), *key.values())))
+        f"UPDATE {table} SET {assignments} WHERE {condition}",
+        tuple(map(_bindable, (*row.values(), *key.values()))),
     )
 
 
@@ -216,7 +217,9 @@ def _measurements(
             row[column] = float(value)
         else:
             row[column] = None if math.isnan(value) else value
-            nonfinite[name] = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            nonfinite[name] = (
+                "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            )
     if nonfinite:
         row["nonfinite"] = json.dumps(nonfinite)
     if more:

@@ -364,10 +364,21 @@ METRIC_COLUMN_LIMIT = 500
 """So many metrics get a column of their own; further ones go to `more` as JSON."""
 
 RESERVED_COLUMNS = frozenset(
-    (
-        "run run_id name optimizer loss_function batch_size activation dropout layers model "
-        "started seconds epoch samples"
-    ).split()
+    [
+        "run",
+        "run_id",
+        "name",
+        "optimizer",
+        "loss_function",
+        "batch_size",
+        "activation",
+        "dropout",
+        "layers",
+        "model",
+        "started",
+        "seconds",
+        "epoch",
+        "samples",
+    ]
 )
 """Names that the views give to something else; a metric of that name gets another column."""
-

@@ -9,16 +9,55 @@ import pytest
 from kerasprov_agent.describe import redaction
 from tests.conftest import TINY, python, row
 
-SECRET = (
-    "password passwd db_password PASSPHRASE secret client_secret aws_secret_access_key api_key "
-    "API-KEY apikey access_key private.key token hf_token access_token auth_token WANDB_TOKEN "
-    "auth authorization bearer cookie credentials jwt pwd"
-).split()
-HARMLESS = (
-    "mask_token oov_token pad_token start_token end_token max_tokens num_tokens key_dim num_heads "
-    "learning_rate monkey author keyword batch_size tokenizer keys kernel_size secretary_problem "
-    "key_axis passes authors"
-).split()
+SECRET = [
+    "password",
+    "passwd",
+    "db_password",
+    "PASSPHRASE",
+    "secret",
+    "client_secret",
+    "aws_secret_access_key",
+    "api_key",
+    "API-KEY",
+    "apikey",
+    "access_key",
+    "private.key",
+    "token",
+    "hf_token",
+    "access_token",
+    "auth_token",
+    "WANDB_TOKEN",
+    "auth",
+    "authorization",
+    "bearer",
+    "cookie",
+    "credentials",
+    "jwt",
+    "pwd",
+]
+HARMLESS = [
+    "mask_token",
+    "oov_token",
+    "pad_token",
+    "start_token",
+    "end_token",
+    "max_tokens",
+    "num_tokens",
+    "key_dim",
+    "num_heads",
+    "learning_rate",
+    "monkey",
+    "author",
+    "keyword",
+    "batch_size",
+    "tokenizer",
+    "keys",
+    "kernel_size",
+    "secretary_problem",
+    "key_axis",
+    "passes",
+    "authors",
+]
 
 
 @pytest.mark.parametrize("name", SECRET)
@@ -45,7 +84,9 @@ def test_arguments() -> None:
 
 def test_a_planted_secret_is_nowhere_in_the_file(tmp_path: Path) -> None:
     planted = "hunter" + "2" * 9
-    script = TINY.replace("import keras", "import os, keras") + """
+    script = (
+        TINY.replace("import keras", "import os, keras")
+        + """
 planted = "hunter" + "2" * 9
 class Mine(keras.layers.Layer):
     def get_config(self):
@@ -62,6 +103,7 @@ try:
 except ValueError:
     pass
 """
+    )
 
     (tmp_path / "train.py").write_text(script)
     done = python(

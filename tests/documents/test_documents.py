@@ -149,13 +149,16 @@ def test_the_document_holds_what_the_database_holds(digits: Path) -> None:
 
 
 def test_a_document_of_a_training_that_still_goes(tmp_path: Path, check_prov: Check) -> None:
-    script = TINY + """
+    script = (
+        TINY
+        + """
 import time
 class Slow(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         time.sleep(0.2)
 model.fit(x, y, epochs=1000, verbose=0, callbacks=[Slow()])
 """
+    )
     (tmp_path / "train.py").write_text(script)
     command = [sys.executable, "-m", "kerasprov_agent", "train.py"]
     child = subprocess.Popen(

@@ -41,8 +41,7 @@ def test_arming_imports_nothing() -> None:
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
     assert ours == {
-        f"kerasprov_agent{name}"
-        for name in ("", ".clock", ".guard", ".import_hook", ".settings")
+        f"kerasprov_agent{name}" for name in ("", ".clock", ".guard", ".import_hook", ".settings")
     }
 
 
@@ -202,5 +201,7 @@ def test_import_errors_of_keras_look_as_without_us(tmp_path: Path) -> None:
 
 
 def test_the_environment_can_still_be_set_after_arming(tmp_path: Path) -> None:
-    script = "import os, sys\nassert 'numpy' not in sys.modules\nos.environ['OMP_NUM_THREADS']='1'\n"
+    script = (
+        "import os, sys\nassert 'numpy' not in sys.modules\nos.environ['OMP_NUM_THREADS']='1'\n"
+    )
     assert recorded(tmp_path, script).returncode == 0

@@ -94,13 +94,16 @@ def test_the_next_program_marks_what_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_run_that_still_goes_is_running_and_readable(tmp_path: Path) -> None:
-    script = TINY + """
+    script = (
+        TINY
+        + """
 import time
 class Slow(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         time.sleep(0.2)
 model.fit(x, y, epochs=1000, verbose=0, callbacks=[Slow()])
 """
+    )
     (tmp_path / "train.py").write_text(script)
     child = subprocess.Popen(
         [sys.executable, "-m", "kerasprov_agent", "train.py"],
@@ -136,7 +139,9 @@ def rows_or_none(database: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_nothing_that_was_told_is_lost(tmp_path: Path) -> None:
-    script = TINY + """
+    script = (
+        TINY
+        + """
 import os
 class Telling(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
@@ -144,6 +149,7 @@ class Telling(keras.callbacks.Callback):
             os.write(1, b"%d\\n" % (epoch - 1))  # by now the epoch before is committed
 model.fit(x, y, epochs=100000, verbose=0, callbacks=[Telling()])
 """
+    )
     (tmp_path / "train.py").write_text(script)
     for delay in range(12):
         child = subprocess.Popen(
@@ -167,7 +173,9 @@ model.fit(x, y, epochs=100000, verbose=0, callbacks=[Telling()])
         assert integrity(tmp_path / "kerasprov.db") == "ok"
 
 
-FORKING = TINY + """
+FORKING = (
+    TINY
+    + """
 import os
 model.fit(x, y, verbose=0)
 pid = os.fork()
@@ -178,6 +186,7 @@ os.waitpid(pid, 0)
 model.fit(x, y, epochs=2, verbose=0)
 print("parent done")
 """
+)
 
 
 def test_a_forked_child_that_does_not_train_leaves_no_trace(tmp_path: Path) -> None:
@@ -202,7 +211,9 @@ def test_a_forked_child_that_trains_is_an_execution_with_a_parent(tmp_path: Path
 
 
 def test_fits_in_threads(tmp_path: Path) -> None:
-    script = TINY + """
+    script = (
+        TINY
+        + """
 import threading
 def train(i):
     m = build(4 + i)
@@ -213,6 +224,7 @@ threads = [threading.Thread(target=train, args=(i,)) for i in range(3)]
 for t in threads: t.start()
 for t in threads: t.join()
 """
+    )
     done = recorded(tmp_path, script)
     assert done.returncode == 0, done.stderr
     found = rows(tmp_path / "kerasprov.db", "SELECT * FROM runs")
@@ -221,7 +233,11 @@ for t in threads: t.join()
 
 
 def test_a_program_that_leaves_its_directory(tmp_path: Path) -> None:
-    script = "import os\nos.makedirs('else'); os.chdir('else')\n" + TINY + "\nmodel.fit(x, y, verbose=0)\n"
+    script = (
+        "import os\nos.makedirs('else'); os.chdir('else')\n"
+        + TINY
+        + "\nmodel.fit(x, y, verbose=0)\n"
+    )
     assert recorded(tmp_path, script).returncode == 0
     assert row(tmp_path / "kerasprov.db", "SELECT * FROM run")["status"] == "finished"
     assert not list((tmp_path / "else").iterdir())
