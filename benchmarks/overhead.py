@@ -71,9 +71,9 @@ def own_time(epochs: int) -> None:
     train("agent", epochs)
     train("agent", epochs)
     start = time.perf_counter(), time.process_time()
-    from kerasprov_agent import recorder
+    from kerasprov_agent import process
 
-    recorder._at_exit()
+    process._at_exit()
     ended = time.perf_counter() - start[0], time.process_time() - start[1]
     print(json.dumps({"armed": armed, "spent": spent, "ended": ended}))
     kerasprov_agent.stop()

@@ -32,7 +32,7 @@ def stop() -> None:
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
     import_hook.unwatch()
-    for name, act in (("hooks", "remove"), ("recorder", "finish")):
+    for name, act in (("hooks", "remove"), ("process", "finish")):
         module = sys.modules.get(f"{__name__}.{name}")
         if module is not None:
             guard.call(getattr(module, act))

@@ -13,7 +13,7 @@ from typing import Any
 
 import kerasprov_agent
 from kerasprov_agent import clock, guard, settings
-from kerasprov_agent.describe import code, machine
+from kerasprov_agent.describe import code, machine, outcomes
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.writer import Writer
@@ -123,13 +123,10 @@ class Execution:
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
         """The program ends; `exc` is what it ends with."""
-        from kerasprov_agent.recorder import exception_columns, outcome
-
         self._git.join(FACTS_SECONDS)
         row = {"ended_at": clock.iso(clock.now()), **self._outcome(exc, at_exit)}
         if row.get("status") is None:
-            row["status"] = outcome(exc)
-            row.update(exception_columns(exc))
+            row.update(outcomes.columns(exc))
         self.write([update("execution", row, {"id": self.id})])
         self._writer.checkpoint()
         self._writer.close()

@@ -1,22 +1,19 @@
-"""The record of this process: what the hooks saw becomes rows, and rows become committed.
+"""The record of an execution: what the hooks saw becomes rows, and rows become committed.
 
-One `Recorder` an execution, begun when the first thing is recorded and ended with the process.
 Identifiers are the execution's id and a local name: `<uuid>#fit-1`.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasprov_agent import clock, guard
-from kerasprov_agent.describe import models, redaction
-from kerasprov_agent.describe.values import TEXT_LIMIT, flat, to_json
+from kerasprov_agent import clock
+from kerasprov_agent.describe import models, outcomes
+from kerasprov_agent.describe.values import flat, to_json
+from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import (
     Operation,
     described_like,
@@ -25,9 +22,6 @@ from kerasprov_agent.store.operations import (
     replaced_architecture,
     update,
 )
-
-keras: dict[str, Any] = {}
-"""What `describe.machine.keras` told of the Keras that was imported."""
 
 
 class Run:
@@ -44,7 +38,7 @@ class Run:
 class Recorder:
     """Turns plain facts into rows of one execution."""
 
-    def __init__(self, parent_id: str | None) -> None:
+    def __init__(self, parent_id: str | None, keras: Mapping[str, Any]) -> None:
         # sqlite3 is not loaded before there is something to record.
         from kerasprov_agent.execution import Execution
 
@@ -95,7 +89,7 @@ class Recorder:
             self._entity(entity_id, "model", now),
             described_like(entity_id, state_id),
             insert("generated", {"entity_id": entity_id, "activity_id": run.id, "at": now}),
-            _derived(entity_id, state_id, run.id),
+            rows.derived(entity_id, state_id, run.id),
         ]
 
     def compiled(
@@ -121,8 +115,8 @@ class Recorder:
         if state_id is not None:
             operations += [
                 described_like(entity_id, state_id),
-                _used(compile_id, state_id, "model", began),
-                _derived(entity_id, state_id, compile_id),
+                rows.used(compile_id, state_id, "model", began),
+                rows.derived(entity_id, state_id, compile_id),
             ]
         self._write(*operations)
         return compile_id, entity_id
@@ -151,20 +145,11 @@ class Recorder:
             return None, []
         entity_id = self._id("data")
         columns = {k: facts[k] for k in ("class_name", "samples", "batches", "batch_size")}
-        operations = [self._entity(entity_id, "dataset", now, name=role, **columns)]
-        operations += [
-            insert(
-                "array",
-                {
-                    "entity_id": entity_id,
-                    "position": position,
-                    **array,
-                    "shape": to_json(array["shape"]),
-                },
-            )
-            for position, array in enumerate(facts["arrays"])
+        operations = [
+            self._entity(entity_id, "dataset", now, name=role, **columns),
+            *rows.arrays(entity_id, facts["arrays"]),
         ]
-        return entity_id, [*operations, _used(activity_id, entity_id, role, now)]
+        return entity_id, [*operations, rows.used(activity_id, entity_id, role, now)]
 
     def run_started(
         self,
@@ -208,9 +193,9 @@ class Recorder:
             insert("run", row),
             *of_training,
             *of_validation,
-            _used(run.id, state_id, "initial_model", now),
-            *_params(run.id, "fit", arguments),
-            *_params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
+            rows.used(run.id, state_id, "initial_model", now),
+            *rows.params(run.id, "fit", arguments),
+            *rows.params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
         )
         return run
 
@@ -253,19 +238,8 @@ class Recorder:
             row["batch_size"] = feed["batch_size"]
         self._write(
             update("run", row, {"id": run.id}),
-            *_params(run.id, "seed", seeds),
-            *(
-                insert(
-                    "callback",
-                    {
-                        "run_id": run.id,
-                        "position": position,
-                        "class_name": one["class_name"],
-                        "settings": to_json(one["settings"]),
-                    },
-                )
-                for position, one in enumerate(callbacks)
-            ),
+            *rows.params(run.id, "seed", seeds),
+            *rows.callbacks(run.id, callbacks),
         )
 
     def gpus_seen(self, names: list[str] | None) -> None:
@@ -293,7 +267,7 @@ class Recorder:
             self._next_state(run, state_id, now) if run.epochs else (state_id, [])
         )
         row = {
-            **_outcome(exc),
+            **outcomes.columns(exc),
             "ended_at": now,
             "trained_model_id": trained_id if run.epochs else None,
             "epochs_finished": run.epochs,
@@ -328,7 +302,7 @@ class Recorder:
             "batch_size": (test_data or {}).get("batch_size"),
         }
         self._write(
-            insert("evaluation", row), *of_data, _used(evaluation_id, state_id, "model", now)
+            insert("evaluation", row), *of_data, rows.used(evaluation_id, state_id, "model", now)
         )
         return evaluation_id
 
@@ -340,118 +314,8 @@ class Recorder:
         exc: BaseException | None,
     ) -> None:
         """`evaluate` returned `results`, or raised."""
-        row = {"id": evaluation_id, **_outcome(exc), "ended_at": self._now()}
+        row = {"id": evaluation_id, **outcomes.columns(exc), "ended_at": self._now()}
         if feed.get("batch_size"):
             row["batch_size"] = feed["batch_size"]
         row["steps"] = feed.get("batches")
         self._write(measured("evaluation", row, results if exc is None else {}))
-
-
-def _used(activity_id: str, entity_id: str, role: str, at: str) -> Operation:
-    return insert(
-        "used", {"activity_id": activity_id, "entity_id": entity_id, "role": role, "at": at}
-    )
-
-
-def _derived(entity_id: str, source_id: str, activity_id: str) -> Operation:
-    return insert(
-        "derived", {"entity_id": entity_id, "source_id": source_id, "activity_id": activity_id}
-    )
-
-
-def _params(run_id: str, source: str, values: Mapping[str, Any]) -> list[Operation]:
-    return [
-        insert("param", {"run_id": run_id, "source": source, "name": name, "value": value})
-        for name, value in values.items()
-    ]
-
-
-def outcome(exc: BaseException | None) -> str:
-    """finished, failed, or interrupted by Ctrl-C or `sys.exit`."""
-    if exc is None:
-        return "finished"
-    return "failed" if isinstance(exc, Exception) else "interrupted"
-
-
-def _outcome(exc: BaseException | None) -> dict[str, Any]:
-    return {"status": outcome(exc), **exception_columns(exc)}
-
-
-def exception_columns(exc: BaseException | None) -> dict[str, Any]:
-    """The class and the message of an exception, for the columns of those names."""
-    if exc is None:
-        return {}
-    return {
-        "exception_type": type(exc).__name__,
-        "exception": redaction.text(str(exc))[:TEXT_LIMIT],
-    }
-
-
-_current: Recorder | None = None
-_parent_id: str | None = None
-_lock = threading.Lock()
-_watching = False
-_raised: BaseException | None = None
-
-
-def current() -> Recorder:
-    """The recorder of this process, begun at the first call."""
-    global _current
-    with _lock:
-        if _current is None:
-            _current = Recorder(_parent_id)
-        return _current
-
-
-def watch_forks() -> None:
-    """End the record with the process, and begin none in a child that merely was forked."""
-    global _watching
-    if not _watching:
-        _watching = True
-        atexit.register(guard.call, _at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_forked)
-
-
-def _forked() -> None:
-    """In the child: nothing is recorded until it trains itself, then as an execution of its own."""
-    global _current, _parent_id, _lock, _raised
-    _lock = threading.Lock()
-    _raised = None
-    calls = sys.modules.get("kerasprov_agent.hooks.calls")
-    if calls is not None:
-        calls.forget()
-    if _current is not None:
-        _parent_id = _current.execution.id
-        _current.execution.abandon()
-        _current = None
-
-
-def program_raised(exc: BaseException) -> None:
-    """The runner saw the program end with an exception; told again at exit."""
-    global _raised
-    _raised = exc
-
-
-def _at_exit() -> None:
-    exc = _raised
-    if exc is None and not hasattr(sys, "ps1"):
-        # Python keeps the exception that it printed last; the interpreter ends with it.
-        exc = getattr(sys, "last_value", None)
-    _finish(exc, at_exit=True)
-
-
-def finish() -> None:
-    """End the record of this execution now."""
-    _finish(None, at_exit=False)
-
-
-def _finish(exc: BaseException | None, at_exit: bool) -> None:
-    global _current
-    with _lock:
-        ending, _current = _current, None
-    calls = sys.modules.get("kerasprov_agent.hooks.calls")
-    if calls is not None and not at_exit:
-        calls.forget()
-    if ending is not None:
-        ending.execution.end(exc, at_exit, ending.runs, ending.epochs)

@@ -27,10 +27,10 @@ def main() -> None:
     try:
         _run(_our_options(sys.argv[1:]))
     except SystemExit as exc:
-        _tell_recorder(exc)
+        _tell_process(exc)
         raise
     except BaseException as exc:
-        _tell_recorder(exc)
+        _tell_process(exc)
         _report(exc)
         raise
 
@@ -143,10 +143,10 @@ program: dict[str, str] = {}
 """What is being run (`target`, `kind`); empty where the program was not started by the runner."""
 
 
-def _tell_recorder(exc: BaseException) -> None:
-    recorder = sys.modules.get("kerasprov_agent.recorder")
-    if recorder is not None:
-        guard.call(recorder.program_raised, exc)
+def _tell_process(exc: BaseException) -> None:
+    process = sys.modules.get("kerasprov_agent.process")
+    if process is not None:
+        guard.call(process.program_raised, exc)
 
 
 def _report(exc: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import IO, Any
 
 import click
 
@@ -30,13 +30,14 @@ def prov(run: str, db: str, format_: str, output: str | None, execution: bool) -
         found = record.find(run)
         run_id = None if execution else found["id"]
 
-        def fill(stream: TextIO) -> None:
+        def fill(stream: IO[Any]) -> None:
             documents.write(record.connection, found["execution_id"], stream, format_, run_id)
 
         if output:
             documents.replace_file(output, fill)
         else:
-            fill(click.get_text_stream("stdout", encoding="utf-8"))
+            with click.open_file("-", "w", encoding="utf-8") as stream:
+                fill(stream)
 
 
 COMMANDS = (prov,)

@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from kerasprov_agent.documents import prov_json, provn
-from kerasprov_agent.documents.statements import Statement, statements
+from kerasprov_agent.documents.statement import Statement
+from kerasprov_agent.documents.statements import statements
 from kerasprov_agent.store import database
 
-Write = Callable[[Iterable[Statement], TextIO], None]
+Write = Callable[[Iterable[Statement], IO[str]], None]
 
 FORMATS: dict[str, Write] = {"json": prov_json.write, "provn": provn.write}
 """How a document is written, by the name of its format."""
@@ -25,7 +26,7 @@ FORMATS: dict[str, Write] = {"json": prov_json.write, "provn": provn.write}
 def write(
     connection: sqlite3.Connection,
     execution_id: str,
-    stream: TextIO,
+    stream: IO[str],
     format: str = "json",
     run_id: str | None = None,
 ) -> None:
@@ -45,7 +46,7 @@ def write_file(
         replace_file(path, lambda out: write(connection, execution_id, out, format, run_id))
 
 
-def replace_file(path: str, fill: Callable[[TextIO], None]) -> None:
+def replace_file(path: str, fill: Callable[[IO[str]], None]) -> None:
     """Let `fill` write a file beside `path`, which then takes its place. Raises OSError."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     beside = Path(f"{path}.{os.getpid()}.tmp")

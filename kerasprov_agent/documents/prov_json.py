@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import IO, Any
 
 from kerasprov_agent.documents.literals import double, integer_type, printable
-from kerasprov_agent.documents.statements import Statement, Value
+from kerasprov_agent.documents.statement import Statement, Value
 from kerasprov_agent.documents.vocabulary import Name
 
 FORMAL = {
@@ -33,7 +33,7 @@ DECLARED = {
 """ProvToolbox wants these declared too."""
 
 
-def write(statements: Iterable[Statement], stream: TextIO) -> None:
+def write(statements: Iterable[Statement], stream: IO[str]) -> None:
     """Write a document; statements of a kind stand together, whatever order they come in."""
     prefixes = dict(DECLARED)
     members: dict[str, list[str]] = {}

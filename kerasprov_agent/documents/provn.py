@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TextIO
+from typing import IO
 
 from kerasprov_agent.documents.literals import double, integer_type, printable
-from kerasprov_agent.documents.statements import Statement, Value
+from kerasprov_agent.documents.statement import Statement, Value
 from kerasprov_agent.documents.vocabulary import Name
 
 ELEMENTS = frozenset(("entity", "agent", "activity"))
 
 
-def write(statements: Iterable[Statement], stream: TextIO) -> None:
+def write(statements: Iterable[Statement], stream: IO[str]) -> None:
     """Write a document, a statement a line, in the order they come in."""
     stream.write("document\n")
     for statement in statements:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kerasprov_agent import guard, recorder
+from kerasprov_agent import guard, process
 from kerasprov_agent.describe import machine
 from kerasprov_agent.hooks import epochs, evaluating, optimizers, training, wrapping
 
@@ -49,8 +49,8 @@ TARGETS = (
 
 def install(keras: Any) -> None:
     """Wrap what `TARGETS` names in an imported `keras` or `tf_keras`; each target by itself."""
-    recorder.keras = guard.attempt(machine.keras, keras) or {}
-    recorder.watch_forks()
+    process.keras = guard.attempt(machine.keras, keras) or {}
+    process.watch_forks()
     wrapping.switch(True)
     for target in TARGETS:
         guard.call(_apply, target, keras.__name__)

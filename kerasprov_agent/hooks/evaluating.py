@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasprov_agent import guard, recorder
+from kerasprov_agent import guard, process
 from kerasprov_agent.describe import data
 from kerasprov_agent.hooks import calls, epochs, training
 
@@ -17,7 +17,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
         epochs.validation_begins(fit)
         return None
     given = training.arguments(wrapped, args, kwargs)
-    record = recorder.current()
+    record = process.current()
     known = calls.known(model)
     within = calls.enclosing_fit(model)
     state_id = training.ensure_state(record, model)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from kerasprov_agent import clock, guard, recorder
+from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
 from kerasprov_agent.hooks import calls, optimizers
@@ -50,7 +50,7 @@ def after_compile(
     if exc is not None or token is None:
         return
     started, given = token
-    record = recorder.current()
+    record = process.current()
     known = calls.known(model)
     facts = {**models.compiled(model, given), **_optimizer(model)}
     known.compile_id, known.state_id = record.compiled(
@@ -98,7 +98,7 @@ def before_fit(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Fit:
 
 def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     """Record a run of `model` and make it the innermost call of this thread."""
-    record = recorder.current()
+    record = process.current()
     outer = calls.enclosing_fit()
     optimizer = optimizers.describe(getattr(model, "optimizer", None))
     run = record.run_started(

@@ -200,7 +200,7 @@ def test_a_forked_child_that_does_not_train_leaves_no_trace(tmp_path: Path) -> N
 
 def test_a_forked_child_that_trains_is_an_execution_with_a_parent(tmp_path: Path) -> None:
     child = (
-        "from kerasprov_agent import recorder, clock; r = recorder.current();"
+        "from kerasprov_agent import process; r = process.current();"
         " r.model_seen('m', 'Sequential')"
     )
     done = recorded(tmp_path, FORKING.replace("{child}", child))

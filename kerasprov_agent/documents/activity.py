@@ -1,0 +1,53 @@
+"""What all activities share in PROV: times, outcome, and the activity that they are part of."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from kerasprov_agent.documents.scope import Scope
+from kerasprov_agent.documents.statement import Statement, Value, associated, present
+from kerasprov_agent.documents.vocabulary import Name, local, software
+
+
+def activity(
+    scope: Scope,
+    row: sqlite3.Row,
+    types: tuple[str, ...],
+    label: str,
+    *attributes: tuple[str, Value | None],
+    part_of: str | None = None,
+) -> Iterator[Statement]:
+    """An activity with its times, its outcome, and its place in the one that it is part of."""
+    name, columns = local(row["id"]), row.keys()
+    outcome = [
+        (f"kp:{key}", row[column])
+        for key, column in (
+            ("status", "status"), ("exceptionType", "exception_type"), ("exception", "exception"),
+        )
+        if column in columns
+    ]  # fmt: skip
+    parent = local(part_of) if part_of else None
+    yield Statement(
+        "activity",
+        name,
+        (row["started_at"], scope.ends[row["id"]]),
+        present(
+            *(("prov:type", Name(kind)) for kind in types),
+            ("prov:label", label),
+            ("dcterms:isPartOf", parent),
+            *outcome,
+            *attributes,
+        ),
+    )
+    if parent is None:
+        return
+    yield Statement("wasStartedBy", Name(f"{name}-start"), (name, None, parent, row["started_at"]))
+    framework = scope.software().get("framework")
+    if framework:
+        yield associated(name, software(*framework), None, "framework")
+
+
+def boolean(value: int | None) -> bool | None:
+    """SQLite's 0 and 1 as what they mean."""
+    return None if value is None else bool(value)

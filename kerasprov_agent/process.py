@@ -1,0 +1,84 @@
+"""The recorder of this process: begun with the first thing recorded, ended with the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any
+
+from kerasprov_agent import guard
+from kerasprov_agent.recorder import Recorder
+
+keras: dict[str, Any] = {}
+"""What `describe.machine.keras` told of the Keras that was imported."""
+
+_current: Recorder | None = None
+_parent_id: str | None = None
+_lock = threading.Lock()
+_watching = False
+_raised: BaseException | None = None
+
+
+def current() -> Recorder:
+    """The recorder of this process, begun at the first call."""
+    global _current
+    with _lock:
+        if _current is None:
+            _current = Recorder(_parent_id, keras)
+        return _current
+
+
+def watch_forks() -> None:
+    """End the record with the process, and begin none in a child that merely was forked."""
+    global _watching
+    if not _watching:
+        _watching = True
+        atexit.register(guard.call, _at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forked)
+
+
+def _forked() -> None:
+    """In the child: nothing is recorded until it trains itself, then as an execution of its own."""
+    global _current, _parent_id, _lock, _raised
+    _lock = threading.Lock()
+    _raised = None
+    calls = sys.modules.get("kerasprov_agent.hooks.calls")
+    if calls is not None:
+        calls.forget()
+    if _current is not None:
+        _parent_id = _current.execution.id
+        _current.execution.abandon()
+        _current = None
+
+
+def program_raised(exc: BaseException) -> None:
+    """The runner saw the program end with an exception; told again at exit."""
+    global _raised
+    _raised = exc
+
+
+def _at_exit() -> None:
+    exc = _raised
+    if exc is None and not hasattr(sys, "ps1"):
+        # Python keeps the exception that it printed last; the interpreter ends with it.
+        exc = getattr(sys, "last_value", None)
+    _finish(exc, at_exit=True)
+
+
+def finish() -> None:
+    """End the record of this execution now."""
+    _finish(None, at_exit=False)
+
+
+def _finish(exc: BaseException | None, at_exit: bool) -> None:
+    global _current
+    with _lock:
+        ending, _current = _current, None
+    calls = sys.modules.get("kerasprov_agent.hooks.calls")
+    if calls is not None and not at_exit:
+        calls.forget()
+    if ending is not None:
+        ending.execution.end(exc, at_exit, ending.runs, ending.epochs)

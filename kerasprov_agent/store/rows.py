@@ -1,0 +1,58 @@
+"""Rows that several of the recorder's entries have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasprov_agent.describe.values import to_json
+from kerasprov_agent.store.operations import Operation, insert
+
+
+def used(activity_id: str, entity_id: str, role: str, at: str) -> Operation:
+    """An activity used an entity."""
+    return insert(
+        "used", {"activity_id": activity_id, "entity_id": entity_id, "role": role, "at": at}
+    )
+
+
+def derived(entity_id: str, source_id: str, activity_id: str) -> Operation:
+    """An entity came of another."""
+    return insert(
+        "derived", {"entity_id": entity_id, "source_id": source_id, "activity_id": activity_id}
+    )
+
+
+def params(run_id: str, source: str, values: Mapping[str, Any]) -> list[Operation]:
+    """The arguments or settings of a run that came from one place."""
+    return [
+        insert("param", {"run_id": run_id, "source": source, "name": name, "value": value})
+        for name, value in values.items()
+    ]
+
+
+def arrays(entity_id: str, found: list[dict[str, Any]]) -> list[Operation]:
+    """The arrays of a data set."""
+    return [
+        insert(
+            "array",
+            {"entity_id": entity_id, "position": i, **one, "shape": to_json(one["shape"])},
+        )
+        for i, one in enumerate(found)
+    ]
+
+
+def callbacks(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation]:
+    """The callbacks of a run, in their order."""
+    return [
+        insert(
+            "callback",
+            {
+                "run_id": run_id,
+                "position": i,
+                "class_name": one["class_name"],
+                "settings": to_json(one["settings"]),
+            },
+        )
+        for i, one in enumerate(found)
+    ]

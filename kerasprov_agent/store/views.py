@@ -1,0 +1,89 @@
+"""The views of the database: plural, made for people, hyperparameters as columns."""
+
+VIEWS = """
+-- One row a process.
+CREATE VIEW executions AS
+SELECT
+    e.started_at, e.status, e.label AS name, e.kind, e.script, e.arguments, e.ended_at,
+    (SELECT count(*) FROM run r WHERE r.execution_id = e.id) AS runs,
+    e.exception_type, e.exception, e.exit_status, e.user, e.host, e.pid, e.working_directory,
+    e.python, e.keras_package, e.keras_version, e.backend, e.backend_version, e.cpu, e.gpus,
+    e.git_commit, e.git_branch, e.git_dirty, e.tags, e.id
+FROM execution e;
+
+-- One row a training, its hyperparameters as columns.
+CREATE VIEW runs AS
+SELECT
+    r.number AS run, r.name, r.status, r.started_at,
+    (julianday(r.ended_at) - julianday(r.started_at)) * 86400.0 AS seconds,
+    a.class_name AS model, r.optimizer, r.learning_rate, r.batch_size,
+    r.epochs_planned AS epochs,
+    coalesce(r.epochs_finished, (SELECT count(*) FROM epoch p WHERE p.run = r.number))
+        AS epochs_finished,
+    r.stopped_early, r.loss, a.activation, a.dropout, a.layers, a.parameters,
+    r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
+    e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags,
+    r.exception_type, r.exception, r.ended_at, r.label, r.id, r.execution_id
+FROM run r
+JOIN execution e ON e.id = r.execution_id
+LEFT JOIN architecture a ON a.id = r.architecture_id;
+
+-- One row an epoch: the run's hyperparameters, times in seconds, then a column a metric.
+CREATE VIEW epochs AS
+SELECT
+    r.name, r.optimizer, r.loss AS loss_function, r.batch_size, a.activation, a.dropout, a.layers,
+    a.class_name AS model,
+    strftime('%Y-%m-%dT%H:%M:%fZ', p.started_at, 'unixepoch') AS started,
+    coalesce(p.train_seconds, 0) + coalesce(p.validation_seconds, 0) AS seconds,
+    p.*
+FROM epoch p
+JOIN run r ON r.number = p.run
+LEFT JOIN architecture a ON a.id = r.architecture_id;
+
+-- One row an evaluation: which run's model was tested, on what, then a column a metric.
+CREATE VIEW evaluations AS
+SELECT
+    r.number AS run, r.name, r.optimizer, a.activation, d.samples,
+    (julianday(v.ended_at) - julianday(v.started_at)) * 86400.0 AS seconds,
+    v.*
+FROM evaluation v
+LEFT JOIN run r ON r.id = v.run_id
+LEFT JOIN architecture a ON a.id = r.architecture_id
+LEFT JOIN entity d ON d.id = v.data_id;
+
+-- One row a layer of a run's model.
+CREATE VIEW layers AS
+SELECT r.number AS run, r.name AS run_name, l.*
+FROM run r JOIN layer l ON l.architecture_id = r.architecture_id;
+
+-- One row an argument or hyperparameter of a run.
+CREATE VIEW params AS
+SELECT r.number AS run, r.name AS run_name, p.source, p.name, p.value
+FROM run r JOIN param p ON p.run_id = r.id;
+
+-- One row a callback of a run.
+CREATE VIEW callbacks AS
+SELECT r.number AS run, r.name AS run_name, c.position, c.class_name, c.settings
+FROM run r JOIN callback c ON c.run_id = r.id;
+
+-- One row an epoch after which the learning rate was another.
+CREATE VIEW learning_rate_changes AS
+SELECT r.number AS run, r.name, p.epoch, p.learning_rate AS before, p.learning_rate_after AS after
+FROM epoch p JOIN run r ON r.number = p.run
+WHERE p.learning_rate <> p.learning_rate_after;
+
+-- One row an array that was fed to a run.
+CREATE VIEW inputs AS
+SELECT
+    r.number AS run, r.name AS run_name, u.role AS used_as, a.role, a.path, a.class_name, a.shape,
+    a.dtype, e.samples, e.batches, e.batch_size
+FROM run r
+JOIN used u ON u.activity_id = r.id
+JOIN entity e ON e.id = u.entity_id AND e.kind = 'dataset'
+LEFT JOIN array a ON a.entity_id = e.id;
+
+-- One row an installed package of an execution.
+CREATE VIEW packages AS
+SELECT e.id AS execution_id, e.label AS execution, p.name, p.version
+FROM execution e JOIN package p ON p.packages_sha256 = e.packages_sha256;
+"""
