@@ -35,7 +35,7 @@ def stop() -> None:
     for name, act in (("hooks", "remove"), ("process", "finish")):
         module = sys.modules.get(f"{__name__}.{name}")
         if module is not None:
-            guard.call(getattr(module, act))
+            guard.always(getattr(module, act))
 
 
 def _instrument(keras: object) -> None:

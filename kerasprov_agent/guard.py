@@ -27,8 +27,11 @@ _raise_faults = False
 
 def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """Call `function`; on a fault of ours return None and let the program go on."""
-    if _faults >= FAULTS_ALLOWED:
-        return None
+    return always(function, *args, **kwargs) if enabled() else None
+
+
+def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """As `call`, also when recording is switched off: to stop, and to end the record."""
     try:
         return function(*args, **kwargs)
     except Exception as fault:

@@ -35,7 +35,7 @@ def watch_forks() -> None:
     global _watching
     if not _watching:
         _watching = True
-        atexit.register(guard.call, _at_exit)
+        atexit.register(guard.always, _at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked)
 

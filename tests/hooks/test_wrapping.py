@@ -226,7 +226,7 @@ def test_nothing_of_the_user_is_kept_alive(recording: Path) -> None:
 def test_faults_of_ours_are_swallowed_and_switch_recording_off(
     recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from kerasprov_agent import recorder
+    from kerasprov_agent import process, recorder
 
     monkeypatch.delenv("KERASPROV_DEBUG")
 
@@ -242,3 +242,5 @@ def test_faults_of_ours_are_swallowed_and_switch_recording_off(
     messages = [r.message for r in caplog.records if r.name == "kerasprov_agent"]
     assert len(messages) == len(set(messages)) <= 4
     assert any("recording is switched off" in message for message in messages)
+    kerasprov_agent.stop()
+    assert not isinstance(keras.Model.fit, wrapping.Patch) and process._current is None
