@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,11 +83,23 @@ def constructor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, A
 
 def learning_rate(opt: Any) -> float | None:
     """The learning rate in force, a schedule evaluated at the present step; None if unknown."""
-    value: Any = getattr(getattr(opt, "_learning_rate", None), "_value", None)
-    if hasattr(value, "item"):  # JAX and torch, without the detour through Keras' variable
-        number = guard.attempt(value.item)
-        return None if number is None else shortest(number)
-    return None if opt is None else guard.attempt(_learning_rate, opt)
+    if opt is None:
+        return None
+    value = getattr(getattr(opt, "_learning_rate", None), "_value", None)
+    number = None if value is None else guard.attempt(_fetched, value)
+    return guard.attempt(_learning_rate, opt) if number is None else shortest(number)
+
+
+def _fetched(value: Any) -> float | None:
+    """The number in a backend's own variable, without the detour through Keras' that doubles it."""
+    if hasattr(value, "item"):  # JAX, torch
+        number: float = value.item()
+        return number
+    if type(value).__name__ == "ResourceVariable":
+        tensorflow: Any = sys.modules["tensorflow"]
+        read = tensorflow.raw_ops.ReadVariableOp
+        return float(read(resource=value.handle, dtype=value.dtype).numpy())
+    return None
 
 
 def _learning_rate(opt: Any) -> float:

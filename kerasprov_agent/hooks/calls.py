@@ -34,6 +34,8 @@ class Fit:
         self.gpus = 0
         self.rate: float | None = None
         self.rate_value: Any = None
+        self.rate_settled = False
+        self.acts_at_begin = True
         self.bypassed = False
 
 

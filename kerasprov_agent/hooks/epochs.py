@@ -51,6 +51,7 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
         call = training.start_run(model, {})
         call.bypassed = True
     call.callbacks = callbacks
+    call.acts_at_begin = any(map(_acts_at_begin, callbacks.callbacks))
     training.describe_architecture(call)
     backend = call.recorder.backend
     call.gpus = meters.gpus_in_use(backend, model) if call.described else 0
@@ -81,7 +82,7 @@ def after_begin(
     call = calls.fit_of(callbacks)
     if epoch is None or call is None or exc is not None:
         return
-    epoch.rate = _learning_rate(call)
+    epoch.rate = call.rate if call.rate_settled else _learning_rate(call)
     _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
@@ -163,6 +164,7 @@ def after_epoch(
         "learning_rate_after": _learning_rate(call),
         "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
     }
+    call.rate_settled = not call.acts_at_begin
     call.recorder.epoch_ended(call.run, row, _metrics(epoch, callbacks))
 
 
@@ -173,6 +175,16 @@ def _learning_rate(call: calls.Fit) -> float | None:
     if value is None or value is not call.rate_value or call.recorder.backend != "jax":
         call.rate, call.rate_value = learning_rate(optimizer), value
     return call.rate
+
+
+def _acts_at_begin(callback: Any) -> bool:
+    """Whether a callback does something when an epoch begins, such as setting the rate.
+
+    If none does, the rate is still what it was when the epoch before had ended. Keras marks the
+    methods that do nothing; its own progress bar only prints.
+    """
+    marked = getattr(callback.on_epoch_begin, "_is_default", False)
+    return not marked and type(callback).__name__ != "ProgbarLogger"
 
 
 def _history(callbacks: Any) -> dict[str, list[Any]]:

@@ -10,12 +10,15 @@ import os
 import sqlite3
 import threading
 from collections.abc import Sequence
+from time import perf_counter
 
 from kerasprov_agent import guard
 from kerasprov_agent.store import database, liveness, spool
 from kerasprov_agent.store.copying import copy_execution
 from kerasprov_agent.store.operations import Catalogue, Operation, apply
 
+CHECK_SECONDS = 1.0
+"""How often it is made sure that the path still leads to the open file; epochs may be faster."""
 MEMORY_LIMIT = 100_000
 """Operations kept when neither database nor spool takes them."""
 
@@ -31,6 +34,7 @@ class Writer:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._checked = 0.0
         self._catalogue = Catalogue()
         self._waiting: list[Operation] = []
 
@@ -51,8 +55,10 @@ class Writer:
     def _write(self, operations: Sequence[Operation]) -> None:
         if self._connection is None:
             self._open()
-        elif self._identity != _identity(self.path):
-            self._rescue()
+        elif len(operations) > 1 or perf_counter() - self._checked > CHECK_SECONDS:
+            self._checked = perf_counter()
+            if self._identity != _identity(self.path):
+                self._rescue()
         connection = self._connection
         assert connection is not None
         if len(operations) == 1 and self._catalogue.know(operations[0]):
@@ -73,6 +79,7 @@ class Writer:
     def _open(self) -> None:
         connection = database.open_for_writing(self.path)
         self._connection, self._identity = connection, _identity(self.path)
+        self._checked = perf_counter()
         self._catalogue.forget()
         for path in spool.waiting(self.path):
             self._replay(connection, path)
