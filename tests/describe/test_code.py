@@ -1,0 +1,62 @@
+"""What git tells of the code."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from kerasprov_agent.describe import code
+from tests.conftest import TINY, recorded, row
+
+
+def git(directory: Path, *words: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=directory, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def repository(directory: Path) -> str:
+    """A repository with one commit of `train.py`; returns the commit."""
+    git(directory, "init", "-q", "-b", "trunk")
+    git(directory, "remote", "add", "origin", "https://me:hunter2@host/repo.git")
+    (directory / "train.py").write_text("print(1)\n")
+    git(directory, "add", "train.py")
+    git(directory, "commit", "-qm", "first")
+    return git(directory, "rev-parse", "HEAD")
+
+
+def test_a_clean_and_a_dirty_repository(tmp_path: Path) -> None:
+    commit = repository(tmp_path)
+    index = (tmp_path / ".git" / "index").stat().st_mtime_ns
+    found = code.git(str(tmp_path))
+    assert found == {
+        "commit": commit,
+        "branch": "trunk",
+        "remote": "https://[redacted]@host/repo.git",
+        "dirty": False,
+        "diff": None,
+    }
+    (tmp_path / "train.py").write_text("print(2)\n")
+    found = code.git(str(tmp_path))
+    assert found is not None and found["dirty"] and "+print(2)" in found["diff"]
+    assert (tmp_path / ".git" / "index").stat().st_mtime_ns == index
+
+
+def test_no_repository_and_no_commit(tmp_path: Path) -> None:
+    assert code.git(str(tmp_path)) is None
+    git(tmp_path, "init", "-q")
+    found = code.git(str(tmp_path))
+    assert found is not None and found["commit"] is None and found["diff"] is None
+
+
+def test_a_training_in_a_repository(tmp_path: Path) -> None:
+    commit = repository(tmp_path)
+    assert recorded(tmp_path, TINY + "model.fit(x, y, verbose=0)").returncode == 0
+    found = row(tmp_path / "kerasprov.db", "SELECT * FROM execution")
+    assert (found["git_commit"], found["git_branch"], found["git_dirty"]) == (commit, "trunk", 1)
+    query = "SELECT text FROM source WHERE sha256 = ?"
+    assert (
+        "+import keras" in row(tmp_path / "kerasprov.db", query, found["git_diff_sha256"])["text"]
+    )

@@ -1,0 +1,43 @@
+"""In a notebook's kernel, in cells of any order, and a document after each run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+from tests.conftest import TINY, row
+
+CELLS = {
+    "keras first": [TINY, "import kerasprov_agent", "model = build(); model.compile('sgd', 'mse')"],
+    "agent first": ["import kerasprov_agent", TINY],
+}
+
+
+@pytest.mark.parametrize("order", CELLS)
+def test_a_notebook_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.delenv("KERASPROV_DEBUG")
+    texts = [*CELLS[order], "h = model.fit(x, y, epochs=2, verbose=0)", "1 / 0"]
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(text) for text in texts]
+    client = nbclient.NotebookClient(
+        notebook,
+        kernel_name="python3",
+        allow_errors=True,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        # While the kernel still lives: it seldom ends in order.
+        assert len(list((tmp_path / "kerasprov-prov").glob("notebook-*.json"))) == 1
+        found = row(tmp_path / "kerasprov.db", "SELECT * FROM runs")
+        assert (found["status"], found["epochs_finished"]) == ("finished", 2)
+    printed = [o for c in notebook.cells[:-1] for o in c.outputs if o.get("name") == "stdout"]
+    assert not printed
+    execution = row(tmp_path / "kerasprov.db", "SELECT * FROM execution")
+    assert (execution["kind"], execution["exception_type"]) == ("notebook", None)
