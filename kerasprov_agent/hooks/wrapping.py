@@ -29,6 +29,9 @@ class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
             owner = self._self_parent._self_patched_class
         return getattr, (owner, self._self_parent._self_patched_name)
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __copy__(self) -> Any:
         return self
 

@@ -54,9 +54,11 @@ def test_methods_answer_as_the_original_ones(recording: Path) -> None:
         assert isinstance(vars(keras.Model)[name], wrapping.Patch)
         assert inspect.signature(patched) == inspect.signature(original)
         assert inspect.isfunction(patched) and patched == original
+        assert repr(patched) == repr(original) and callable(patched)
         assert hash(patched) == hash(original) and patched.__qualname__ == original.__qualname__
         bound = getattr(small_model(), name)
         assert inspect.ismethod(bound) and bound.__func__ == original
+        assert repr(bound).startswith(f"<bound method {original.__qualname__} of <Sequential")
 
 
 def test_methods_pickle_and_copy(recording: Path) -> None:
