@@ -75,16 +75,26 @@ def open_for_reading(path: str) -> sqlite3.Connection:
         )
     if os.path.isdir(path):
         raise Unusable(f"{path} is a directory, not a database; name a file with --db")
-    uri = f"file:{quote(path)}"
-    try:
-        connection = _read_only(f"{uri}?mode=ro", path)
-    except sqlite3.OperationalError:
-        # A WAL database in a directory that can't be written needs its -shm file, or this.
+    # A reader of a WAL database makes its two further files and leaves them. Where there is no log
+    # nobody writes, so it need not; and in a directory that can't be written it can't.
+    modes = ("immutable=1",) if _is_idle(path) else ("mode=ro", "immutable=1")
+    for mode in modes:
         try:
-            connection = _read_only(f"{uri}?immutable=1", path)
+            return _read_only(f"file:{quote(path)}?{mode}", path)
         except sqlite3.OperationalError as exc:
-            raise Unusable(f"can't read {path}: {exc}") from exc
-    return connection
+            problem = exc
+    raise Unusable(f"can't read {path}: {problem}")
+
+
+def _is_idle(path: str) -> bool:
+    """Whether this is a WAL database (byte 18 of its header says so) without a log."""
+    if os.path.exists(f"{path}-wal"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(19)[18:] == b"\x02"
+    except OSError as exc:
+        raise Unusable(f"can't read {path}: {exc.strerror}") from exc
 
 
 def _read_only(uri: str, path: str) -> sqlite3.Connection:

@@ -47,6 +47,14 @@ def test_a_run_is_found_by_the_beginning_of_its_id(digits: Path) -> None:
     assert kerasprov("show", run_id[:13], "--db", digits).exit_code == 0
 
 
+def test_looking_at_a_record_leaves_no_file_beside_it(digits: Path) -> None:
+    before = {p.name: p.stat().st_mtime_ns for p in digits.parent.iterdir()}
+    for command in ("runs", "show", "prov"):
+        assert kerasprov(command, "--db", digits).exit_code == 0
+    assert {p.name: p.stat().st_mtime_ns for p in digits.parent.iterdir()} == before
+    assert sorted(before) == ["kerasprov-prov", "kerasprov.db"]
+
+
 def test_json_is_what_the_tables_are_made_of(digits: Path) -> None:
     runs = json.loads(kerasprov("runs", "--json", "--db", digits).stdout)
     assert [r["name"] for r in runs] == ["digits"]
