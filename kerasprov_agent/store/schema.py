@@ -6,7 +6,7 @@ not open. `docs/schema.md` is written from the comments here.
 
 from __future__ import annotations
 
-from kerasprov_agent.store.views import VIEWS
+from kerasprov_agent.store.views import RESERVED_COLUMNS, VIEWS
 
 __all__ = [
     "APPLICATION_ID",
@@ -285,23 +285,3 @@ CREATE TABLE derived (
 
 METRIC_COLUMN_LIMIT = 500
 """So many metrics get a column of their own; further ones go to `more` as JSON."""
-
-RESERVED_COLUMNS = frozenset(
-    [
-        "run",
-        "run_id",
-        "name",
-        "optimizer",
-        "loss_function",
-        "batch_size",
-        "activation",
-        "dropout",
-        "layers",
-        "model",
-        "started",
-        "seconds",
-        "epoch",
-        "samples",
-    ]
-)
-"""Names that the views give to something else; a metric of that name gets another column."""

@@ -87,3 +87,23 @@ CREATE VIEW packages AS
 SELECT e.id AS execution_id, e.label AS execution, p.name, p.version
 FROM execution e JOIN package p ON p.packages_sha256 = e.packages_sha256;
 """
+
+RESERVED_COLUMNS = frozenset(
+    [
+        "run",
+        "run_id",
+        "name",
+        "optimizer",
+        "loss_function",
+        "batch_size",
+        "activation",
+        "dropout",
+        "layers",
+        "model",
+        "started",
+        "seconds",
+        "epoch",
+        "samples",
+    ]
+)
+"""Names that the views give to something else; a metric of that name gets another column."""
