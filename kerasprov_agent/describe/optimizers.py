@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.describe.values import is_scalar, plain, public_name, shortest
+from kerasprov_agent.describe.values import is_scalar, plain_dict, public_name, shortest
 
 
 def optimizer(opt: Any, constructor: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,15 +31,10 @@ def optimizer(opt: Any, constructor: Mapping[str, Any]) -> dict[str, Any]:
             config[name] = given
     rate = config.get("learning_rate")
     return {
-        "class_name": class_name(opt),
+        "class_name": public_name(type(opt)),
         "config": config,
         "learning_rate": rate if isinstance(rate, (int, float)) else None,
     }
-
-
-def class_name(opt: Any) -> str:
-    """`Adam` for Keras' Adam on every backend, the full name for a class from elsewhere."""
-    return public_name(type(opt))
 
 
 def _config(opt: Any) -> dict[str, Any]:
@@ -51,8 +46,7 @@ def _config(opt: Any) -> dict[str, Any]:
         if not hasattr(opt._learning_rate, "numpy") and not hasattr(opt._learning_rate, "value"):
             return {**_attributes(opt), "learning_rate": name}
     found = guard.attempt(opt.get_config)
-    config = _attributes(opt) if found is None else plain(found)
-    assert isinstance(config, dict)
+    config = _attributes(opt) if found is None else plain_dict(found)
     for name, value in config.items():
         if isinstance(value, float):
             config[name] = shortest(value)
@@ -60,7 +54,8 @@ def _config(opt: Any) -> dict[str, Any]:
 
 
 def _attributes(opt: Any) -> dict[str, Any]:
-    return {k: v for k, v in vars(opt).items() if not k.startswith("_") and is_scalar(v)}
+    found = {k: v for k, v in vars(opt).items() if not k.startswith("_") and is_scalar(v)}
+    return plain_dict(found)
 
 
 def same_float32(left: float, right: float) -> bool:
@@ -78,7 +73,7 @@ def constructor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, A
     given = {name: value for name, value in kwargs.items() if is_scalar(value)}
     if args and is_scalar(args[0]) and not isinstance(args[0], str):
         given.setdefault("learning_rate", args[0])
-    return given
+    return plain_dict(given)
 
 
 def learning_rate(opt: Any) -> float | None:

@@ -32,16 +32,21 @@ def plain(value: Any, depth: int = 0) -> Plain:
     if depth > DEPTH_LIMIT:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
-        return {
-            str(key): redaction.REDACTED
-            if redaction.is_secret(str(key)) and item is not None
-            else plain(item, depth + 1)
-            for key, item in value.items()
-        }
+        return plain_dict(value, depth + 1)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
         return [plain(item, depth + 1) for item in items]
     return _from_object(value, depth)
+
+
+def plain_dict(values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
+    """A mapping as `plain` makes it: secrets among its keys are blanked out."""
+    return {
+        str(key): redaction.REDACTED
+        if redaction.is_secret(str(key)) and item is not None
+        else plain(item, depth)
+        for key, item in values.items()
+    }
 
 
 def _from_object(value: Any, depth: int) -> Plain:

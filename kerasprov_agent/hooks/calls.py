@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from kerasprov_agent.recorder import Recorder, Run
 
@@ -22,11 +22,15 @@ class Known:
 
 
 class Fit:
-    """A `fit` in progress."""
+    """A `fit` in progress.
+
+    Model and callbacks are alive while it is, and held by `fit` itself; we only know of them.
+    """
 
     def __init__(self, recorder: Recorder, run: Run, model: Any) -> None:
-        self.recorder, self.run, self.model = recorder, run, model
-        self.callbacks: Any = None
+        self.recorder, self.run = recorder, run
+        self._model = ref(model)
+        self._callbacks: ReferenceType[Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
         self.validation_facts: dict[str, Any] | None = None
         self.epoch: Any = None
@@ -38,12 +42,30 @@ class Fit:
         self.acts_at_begin = True
         self.bypassed = False
 
+    @property
+    def model(self) -> Any:
+        """The model that is trained."""
+        return self._model()
+
+    @property
+    def callbacks(self) -> Any:
+        """Its CallbackList, None before training begins."""
+        return self._callbacks and self._callbacks()
+
+    def bind(self, callbacks: Any) -> None:
+        """Training begins, with this CallbackList."""
+        self._callbacks = ref(callbacks)
+
+    def is_over(self) -> bool:
+        """Whether it ended unseen: nobody holds its CallbackList any more."""
+        return self._callbacks is not None and self._callbacks() is None
+
 
 class Evaluation:
     """An `evaluate` in progress, other than the validation within a `fit`."""
 
-    def __init__(self, recorder: Recorder, evaluation_id: str, model: Any) -> None:
-        self.recorder, self.id, self.model = recorder, evaluation_id, model
+    def __init__(self, recorder: Recorder, evaluation_id: str) -> None:
+        self.recorder, self.id = recorder, evaluation_id
         self.logs: dict[str, Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
 
@@ -78,6 +100,7 @@ def pop(call: Fit | Evaluation) -> None:
 
 def top() -> Fit | Evaluation | None:
     """The innermost call in progress on this thread."""
+    _drop_what_is_over()
     return _stack.calls[-1] if _stack.calls else None
 
 
@@ -91,10 +114,16 @@ def fit_of(callbacks: Any) -> Fit | None:
 
 def enclosing_fit(model: Any = None) -> Fit | None:
     """The innermost `fit` in progress on this thread, of `model` if given."""
+    _drop_what_is_over()
     for call in reversed(_stack.calls):
         if isinstance(call, Fit) and (model is None or call.model is model):
             return call
     return None
+
+
+def _drop_what_is_over() -> None:
+    """A `fit` that was bound before it was wrapped may have raised without our seeing it."""
+    _stack.calls[:] = [c for c in _stack.calls if isinstance(c, Evaluation) or not c.is_over()]
 
 
 def forget() -> None:

@@ -50,7 +50,7 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
         # `fit` was bound before it was wrapped, or the loop is the user's own.
         call = training.start_run(model, {})
         call.bypassed = True
-    call.callbacks = callbacks
+    call.bind(callbacks)
     call.acts_at_begin = any(map(_acts_at_begin, callbacks.callbacks))
     training.describe_architecture(call)
     backend = call.recorder.backend

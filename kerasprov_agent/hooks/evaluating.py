@@ -32,7 +32,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
             data.dataset, given.get("x"), given.get("y"), given.get("sample_weight")
         ),
     )
-    call = calls.Evaluation(record, evaluation_id, model)
+    call = calls.Evaluation(record, evaluation_id)
     calls.push(call)
     return call
 

@@ -19,8 +19,8 @@ from kerasprov_agent.store.operations import Catalogue, Operation, apply
 
 CHECK_SECONDS = 1.0
 """How often it is made sure that the path still leads to the open file; epochs may be faster."""
-MEMORY_LIMIT = 100_000
-"""Operations kept when neither database nor spool takes them."""
+MEMORY_LIMIT = 5_000
+"""So many operations are kept in memory while the database takes none; more are in the spool."""
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of a parent process. SQLite forbids a forked child even to close them."""
@@ -34,6 +34,7 @@ class Writer:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._lost: sqlite3.Connection | None = None
         self._checked = 0.0
         self._catalogue = Catalogue()
         self._waiting: list[Operation] = []
@@ -49,19 +50,19 @@ class Writer:
                 self._set_aside(operations, exc)
             else:
                 if self._waiting:
-                    self._waiting.clear()
-                    spool.discard(self.path, self.execution_id)
+                    self._settle_waiting()
 
     def _write(self, operations: Sequence[Operation]) -> None:
+        is_epoch = len(operations) == 1 and self._catalogue.know(operations[0])
         if self._connection is None:
             self._open()
-        elif len(operations) > 1 or perf_counter() - self._checked > CHECK_SECONDS:
+        elif not is_epoch or perf_counter() - self._checked > CHECK_SECONDS:
             self._checked = perf_counter()
             if self._identity != _identity(self.path):
                 self._rescue()
         connection = self._connection
         assert connection is not None
-        if len(operations) == 1 and self._catalogue.know(operations[0]):
+        if is_epoch and self._catalogue.know(operations[0]):
             # An epoch is one statement, which is a transaction by itself, at half the cost.
             apply(connection, operations[0], self._catalogue)
             return
@@ -83,6 +84,10 @@ class Writer:
         self._catalogue.forget()
         for path in spool.waiting(self.path):
             self._replay(connection, path)
+        if self._lost is not None:
+            copy_execution(self._lost, connection, self.execution_id)
+            self._lost.close()
+            self._lost = None
         liveness.settle(connection)
 
     def _replay(self, connection: sqlite3.Connection, path: str) -> None:
@@ -102,13 +107,18 @@ class Writer:
 
     def _rescue(self) -> None:
         """The file was moved or deleted under us: write what it had of ours into a new one."""
-        lost, self._connection = self._connection, None
-        assert lost is not None
+        self._lost, self._connection = self._connection, None
         guard.warn(f"{self.path} was moved or deleted; its record of this program is written anew")
         self._open()
-        assert self._connection is not None
-        copy_execution(lost, self._connection, self.execution_id)
-        lost.close()
+
+    def _settle_waiting(self) -> None:
+        """What was kept in memory is stored now; what was too much for it is in the spool alone."""
+        if len(self._waiting) < MEMORY_LIMIT:
+            spool.discard(self.path, self.execution_id)
+        elif self._connection is not None:
+            for path in spool.waiting(self.path):
+                self._replay(self._connection, path)
+        self._waiting.clear()
 
     def _set_aside(self, operations: Sequence[Operation], problem: Exception) -> None:
         if len(self._waiting) < MEMORY_LIMIT:

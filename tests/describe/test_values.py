@@ -33,6 +33,13 @@ def test_plain(value: Any, expected: Any) -> None:
     assert plain(value) == expected and type(plain(value)) is type(expected)
 
 
+def test_an_optimizers_settings_pass_the_gate() -> None:
+    from kerasprov_agent.describe import optimizers
+
+    given = optimizers.constructor((), {"api_key": "hunter2", "learning_rate": 0.1})
+    assert given == {"api_key": "[redacted]", "learning_rate": 0.1}
+
+
 def test_what_refers_to_itself_ends() -> None:
     circle: list[Any] = []
     circle.append(circle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -107,6 +108,29 @@ def test_a_method_bound_before_arming_is_recorded_too(recording: Path) -> None:
     fit(*data(), epochs=3, verbose=0)
     found = row(recording, "SELECT * FROM runs")
     assert (found["status"], found["epochs"], found["epochs_finished"]) == ("finished", 3, 3)
+
+
+def test_such_a_fit_that_fails_is_over(recording: Path) -> None:
+    import gc
+    import weakref
+
+    from kerasprov_agent.hooks import calls
+
+    kerasprov_agent.stop()
+    model = small_model()
+    fit = model.fit
+    kerasprov_agent.start()
+    with contextlib.suppress(KeyError):
+        fit(*data(), verbose=0, callbacks=[Raising("on_epoch_end")])
+    gc.collect()
+    assert calls.top() is None
+    small_model().fit(*data(), verbose=0)
+    assert row(recording, "SELECT parent_id FROM run WHERE number = 2")["parent_id"] is None
+    gone = weakref.ref(model)
+    del model, fit
+    keras.utils.clear_session()
+    gc.collect()
+    assert gone() is None
 
 
 def test_stop_restores_an_uninstrumented_process() -> None:

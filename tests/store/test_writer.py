@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -114,7 +113,6 @@ def test_taking_a_spool_in_twice_adds_nothing(path: Path) -> None:
     assert row(path, "SELECT name, status FROM run") == {"name": "train", "status": "lost"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs permissions")
 def test_an_unwritable_place_spools_to_the_users_own(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,6 +150,36 @@ def test_a_file_that_is_moved_or_deleted_is_written_anew(
     assert columns["Recall"].lower() != columns["recall"].lower()
     assert row(path, "SELECT name FROM run")["name"] == "train"
     assert all("moved or deleted" in r.message for r in caplog.records)
+
+
+def test_what_a_deleted_file_held_is_kept_until_there_is_a_place_for_it(
+    writer: Writer, path: Path
+) -> None:
+    writer.write([*begin(), *epoch(0)])
+    for file in path.parent.glob("kerasprov.db*"):
+        file.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    with pytest.raises(Unusable):
+        writer.write([update("run", {"status": "finished"}, {"label": "train"})])
+    (path / "in the way").unlink()
+    path.rmdir()
+    writer.write([update("run", {"status": "finished"}, {"label": "train"})])
+    assert epochs(path) == [0] and row(path, "SELECT status FROM run")["status"] == "finished"
+
+
+def test_more_than_memory_holds_comes_back_from_the_spool(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerasprov_agent.store.writer.MEMORY_LIMIT", 2)
+    writer.write(begin())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(5):
+            writer.write(epoch(number))
+        other.execute("ROLLBACK")
+    writer.write(epoch(5))
+    assert epochs(path) == [0, 1, 2, 3, 4, 5] and not spool.waiting(str(path))
 
 
 @pytest.mark.parametrize(
