@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from kerasprov_agent import guard
@@ -42,6 +43,12 @@ def _block(optimizer: Any, logs: Mapping[str, Any]) -> bool:
         value.block_until_ready()
         return True
     return bool(logs)  # numbers on the host: the step that made them is over
+
+
+def outside_of_graphs() -> AbstractContextManager[Any]:
+    """Where values can be read although TensorFlow may be tracing a function of the program."""
+    tensorflow: Any = sys.modules.get("tensorflow")
+    return tensorflow.init_scope() if hasattr(tensorflow, "init_scope") else nullcontext()
 
 
 def gpus_in_use(backend: str | None, model: Any) -> int:

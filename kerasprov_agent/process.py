@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from kerasprov_agent import guard
@@ -13,6 +14,12 @@ from kerasprov_agent.recorder import Recorder
 
 keras: dict[str, Any] = {}
 """What `describe.machine.keras` told of the Keras that was imported."""
+
+ending: list[Callable[[BaseException | None], None]] = []
+"""Called before the record of this process ends, with the exception it ends with."""
+
+forgetting: list[Callable[[], None]] = []
+"""Called in a forked child, and when the agent stops: nothing is in progress any more."""
 
 _current: Recorder | None = None
 _parent_id: str | None = None
@@ -45,9 +52,8 @@ def _forked() -> None:
     global _current, _parent_id, _lock, _raised
     _lock = threading.Lock()
     _raised = None
-    calls = sys.modules.get("kerasprov_agent.hooks.calls")
-    if calls is not None:
-        calls.forget()
+    for forget in forgetting:
+        forget()
     if _current is not None:
         _parent_id = _current.execution.id
         _current.execution.abandon()
@@ -75,10 +81,12 @@ def finish() -> None:
 
 def _finish(exc: BaseException | None, at_exit: bool) -> None:
     global _current
+    for tell in ending:
+        guard.call(tell, exc)
     with _lock:
-        ending, _current = _current, None
-    calls = sys.modules.get("kerasprov_agent.hooks.calls")
-    if calls is not None and not at_exit:
-        calls.forget()
-    if ending is not None:
-        ending.execution.end(exc, at_exit, ending.runs, ending.epochs)
+        recorder, _current = _current, None
+    if not at_exit:
+        for forget in forgetting:
+            forget()
+    if recorder is not None:
+        recorder.execution.end(exc, at_exit, recorder.runs, recorder.epochs)

@@ -27,12 +27,20 @@ from kerasprov_agent.store.operations import (
 class Run:
     """A training that is being recorded."""
 
-    def __init__(self, run_id: str, initial_model_id: str, planned: int | None) -> None:
+    def __init__(self, run_id: str, initial_model_id: str | None, planned: int | None) -> None:
         self.id = run_id
         self.initial_model_id = initial_model_id
         self.architecture_id: str | None = None
         self.planned = planned
         self.epochs = 0
+        self.changes: list[Operation] = []
+        """Hyperparameters altered since something of the run was last written."""
+        self._positions: Counter[str] = Counter()
+
+    def position(self, table: str) -> int:
+        """The next row's place in a table of the run's."""
+        self._positions[table] += 1
+        return self._positions[table] - 1
 
 
 class Recorder:
@@ -153,18 +161,21 @@ class Recorder:
 
     def run_started(
         self,
+        kind: str,
         parent_id: str | None,
-        state_id: str,
+        state_id: str | None,
         compile_id: str | None,
         loss: str | None,
-        optimizer: Mapping[str, Any] | None,
+        optimizers: Sequence[Mapping[str, Any]],
         arguments: Mapping[str, Any],
         training_data: Mapping[str, Any] | None,
         validation_data: Mapping[str, Any] | None,
         validation_source: str | None,
     ) -> Run:
-        """`fit` was called."""
-        run = Run(self._id("fit"), state_id, arguments.get("epochs"))
+        """`fit` was called, or a loop of the program's own began to train a model."""
+        run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, arguments.get("epochs"))
+        # Which of several trains is seen when it is over.
+        optimizer = optimizers[0] if len(optimizers) == 1 else None
         now = self._now()
         self.runs += 1
         training_id, of_training = self._dataset(training_data, run.id, "training_data", now)
@@ -175,6 +186,7 @@ class Recorder:
             "id": run.id,
             "execution_id": self.execution.id,
             "parent_id": parent_id,
+            "kind": kind,
             "label": self.execution.label,
             "status": "running",
             "started_at": now,
@@ -193,9 +205,10 @@ class Recorder:
             insert("run", row),
             *of_training,
             *of_validation,
-            rows.used(run.id, state_id, "initial_model", now),
+            *([rows.used(run.id, state_id, "initial_model", now)] if state_id else []),
             *rows.params(run.id, "fit", arguments),
             *rows.params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
+            *(rows.optimizer(run.id, i, one) for i, one in enumerate(optimizers)),
         )
         return run
 
@@ -248,37 +261,99 @@ class Recorder:
         if names is not None:
             self._write(update("execution", {"gpus": to_json(names)}, {"id": self.execution.id}))
 
+    def optimizer_joined(self, run: Run, position: int, optimizer: Mapping[str, Any]) -> None:
+        """A loop has another optimizer besides; which of them trained is seen at its end."""
+        self._write(
+            rows.optimizer(run.id, position, optimizer),
+            update("run", {"optimizer": None, "learning_rate": None}, {"id": run.id}),
+        )
+
+    def changed(
+        self, run: Run, epoch: int | None, name: str, old: Any, new: Any, by: str | None
+    ) -> None:
+        """A hyperparameter was altered; committed with the epoch, or the run's end."""
+        row = {"run_id": run.id, "position": run.position("change"), "epoch": epoch}
+        row.update(at=self._now(), name=name, old=old, new=new, by=by)
+        run.changes.append(insert("change", row))
+
+    def happened(
+        self, run: Run, epoch: int | None, kind: str, by: str | None, details: Mapping[str, Any]
+    ) -> None:
+        """A callback or the program did something to a run."""
+        row = {"run_id": run.id, "position": run.position("event"), "epoch": epoch}
+        row.update(at=self._now(), kind=kind, by=by, details=to_json(details))
+        self._write(insert("event", row))
+
     def epoch_ended(self, run: Run, row: dict[str, Any], metrics: Mapping[str, Any]) -> None:
         """An epoch, with every metric that Keras reported; committed before training goes on."""
         run.epochs += 1
         self.epochs += 1
-        self._write(measured("epoch", {"run_id": run.id, **row}, metrics))
+        changes, run.changes = run.changes, []
+        self._write(measured("epoch", {"run_id": run.id, **row}, metrics), *changes)
+
+    def loop_goes_on(self, run: Run, steps: int) -> None:
+        """So many steps of a loop are done."""
+        changes, run.changes = run.changes, []
+        self._write(update("run", {"steps": steps}, {"id": run.id}), *changes)
 
     def run_ended(
         self,
         run: Run,
-        state_id: str,
-        validation: Mapping[str, Any],
+        state_id: str | None,
         exc: BaseException | None,
-    ) -> str:
-        """`fit` returned or raised; returns the id of the model as it left it."""
-        now = self._now()
-        trained_id, operations = (
-            self._next_state(run, state_id, now) if run.epochs else (state_id, [])
-        )
+        *,
+        trained: bool,
+        optimizers: Sequence[Mapping[str, Any]],
+        ended_at: float | None = None,
+        **columns: Any,
+    ) -> str | None:
+        """`fit` returned or raised, or a loop is over; returns the id of the model it left."""
+        now = self._now() if ended_at is None else clock.iso(ended_at)
+        trained_id, operations = state_id, list[Operation]()
+        if trained and state_id is not None:
+            trained_id, operations = self._next_state(run, state_id, now)
         row = {
             **outcomes.columns(exc),
             "ended_at": now,
-            "trained_model_id": trained_id if run.epochs else None,
-            "epochs_finished": run.epochs,
-            "stopped_early": None
-            if run.planned is None or exc is not None
-            else int(run.epochs < run.planned),
-            "validation_samples": validation.get("samples"),
+            "trained_model_id": trained_id if trained else None,
+            **columns,
         }
-        self._write(*operations, update("run", row, {"id": run.id}))
+        self._write(
+            *operations,
+            *run.changes,
+            *rows.optimizers_after(run.id, optimizers),
+            update("run", row, {"id": run.id}),
+        )
         self.execution.run_ended()
         return trained_id
+
+    def use_started(
+        self, kind: str, run_id: str | None, state_id: str, facts: Mapping[str, Any] | None
+    ) -> str:
+        """`predict` or the like was called on a model in a new state; returns the activity's id."""
+        activity_id, now = self._id(kind), self._now()
+        data_id, of_data = self._dataset(facts, activity_id, "data", now)
+        row = {
+            "id": activity_id,
+            "execution_id": self.execution.id,
+            "run_id": run_id,
+            "kind": kind,
+            "model_id": state_id,
+            "data_id": data_id,
+            "calls": 0,
+            "seconds": 0.0,
+            "started_at": now,
+            "ended_at": now,
+        }
+        self._write(
+            insert("activity", row), *of_data, rows.used(activity_id, state_id, "model", now)
+        )
+        return activity_id
+
+    def used(self, activity_id: str, calls: int, seconds: float, last_call: float) -> None:
+        """So many calls were made, so far."""
+        row = {"calls": calls, "seconds": seconds, "ended_at": clock.iso(last_call)}
+        self._write(update("activity", row, {"id": activity_id}))
 
     def evaluation_started(
         self,

@@ -308,8 +308,12 @@ def test_learning_rate_in_force_and_after(recording: Path) -> None:
     assert [e["learning_rate"] for e in epochs] == [0.1, 0.05, 0.025]
     assert epochs[0]["learning_rate_after"] == 0.1
     assert epochs[1]["learning_rate_after"] == pytest.approx(0.005)
-    changes = rows(recording, "SELECT * FROM learning_rate_changes")
-    assert [c["epoch"] for c in changes] == [1, 2]
+    changes = rows(recording, "SELECT epoch, by, old, new FROM changes")
+    assert [(c["epoch"], c["by"]) for c in changes] == [
+        (0, "LearningRateScheduler"), (1, "LearningRateScheduler"), (1, "ReduceLROnPlateau"),
+        (2, "LearningRateScheduler"), (2, "ReduceLROnPlateau"),
+    ]  # fmt: skip
+    assert all(c["old"] != c["new"] for c in changes)
 
 
 def test_fit_arguments_callbacks_and_seeds(recording: Path) -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import machine
-from kerasprov_agent.hooks import epochs, evaluating, optimizers, training, wrapping
+from kerasprov_agent.hooks import (
+    changes,
+    epochs,
+    evaluating,
+    events,
+    loops,
+    optimizers,
+    training,
+    uses,
+    wrapping,
+)  # fmt: skip
 
 
 class Target(NamedTuple):
@@ -19,6 +29,7 @@ class Target(NamedTuple):
     method: str
     before: Callable[..., Any] | None
     after: Callable[..., None] | None
+    how: Literal["method", "plain", "setter"] = "method"
 
 
 # Keras 3, then Keras 2 and tf_keras; `{}` is the package's name.
@@ -27,6 +38,8 @@ _CALLBACKS = ("{}.src.callbacks.callback_list", "{}.src.callbacks")
 _OPTIMIZER = ("{}.src.optimizers.base_optimizer",)
 _OPTIMIZER_2 = ("{}.src.optimizers.optimizer",)
 _OPTIMIZER_1 = ("{}.src.optimizers.legacy.optimizer_v2",)
+_TRAINER = ("{}.src.trainers.trainer",)
+_TRAINER_2 = ("{}.src.engine.training",)
 _FEED = ("{}.src.trainers.epoch_iterator",)
 _FEED_2 = ("{}.src.engine.data_adapter",)
 
@@ -42,6 +55,19 @@ TARGETS = (
     Target(_OPTIMIZER, "BaseOptimizer", "__init__", optimizers.before, optimizers.after),
     Target(_OPTIMIZER_2, "_BaseOptimizer", "__init__", optimizers.before, optimizers.after),
     Target(_OPTIMIZER_1, "OptimizerV2", "__init__", optimizers.before, optimizers.after),
+    Target(_OPTIMIZER, "BaseOptimizer", "learning_rate", None, changes.assigned, "setter"),
+    Target(_OPTIMIZER_2, "_BaseOptimizer", "learning_rate", None, changes.assigned, "setter"),
+    Target(_OPTIMIZER, "BaseOptimizer", "build", None, loops.optimizer_built, "plain"),
+    Target(_OPTIMIZER_2, "_BaseOptimizer", "build", None, loops.optimizer_built, "plain"),
+    Target(_OPTIMIZER, "BaseOptimizer", "stateless_apply", None, loops.stateless_applied, "plain"),
+    Target(_TRAINER, "Trainer", "__init__", None, loops.model_made, "plain"),
+    Target(_TRAINER_2, "Model", "__init__", None, loops.model_made, "plain"),
+    Target(_MODEL, "Model", "train_on_batch", loops.before_batch, loops.after_batch),
+    Target(_MODEL, "Model", "test_on_batch", uses.before, uses.after),
+    Target(_MODEL, "Model", "predict", uses.before, uses.after),
+    Target(_MODEL, "Model", "predict_on_batch", uses.before, uses.after),
+    Target(_MODEL, "Model", "save", events.before_save, events.after_save),
+    Target(_MODEL, "Model", "save_weights", events.before_save, events.after_save),
     Target(_FEED, "EpochIterator", "__init__", None, training.after_feed),
     Target(_FEED_2, "DataHandler", "__init__", None, training.after_feed),
 )
@@ -69,4 +95,8 @@ def _apply(target: Target, package: str) -> None:
     if owner is None or not hasattr(owner, target.method):
         guard.debug("%s has no %s.%s: not recorded", package, target.owner, target.method)
         return
-    wrapping.apply(owner, target.method, wrapping.observe(target.before, target.after))
+    if target.how == "method":
+        wrapping.apply(owner, target.method, wrapping.observe(target.before, target.after))
+    elif target.after is not None:
+        put = wrapping.apply_plain if target.how == "plain" else wrapping.apply_setter
+        put(owner, target.method, target.after)

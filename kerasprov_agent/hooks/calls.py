@@ -6,10 +6,21 @@ Nothing here outlives a call but weak references.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary, ref
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
+from kerasprov_agent import process
 from kerasprov_agent.recorder import Recorder, Run
+
+settling: list[Callable[[Any], None]] = []
+"""Told of a model with which something new begins: a loop that trained it is over."""
+
+
+def settle(model: Any) -> None:
+    """Something new begins with a model."""
+    for tell in settling:
+        tell(model)
 
 
 class Known:
@@ -36,10 +47,11 @@ class Fit:
         self.epoch: Any = None
         self.described = False
         self.gpus = 0
-        self.rate: float | None = None
-        self.rate_value: Any = None
-        self.rate_settled = False
-        self.acts_at_begin = True
+        self.first_epoch = 0
+        self.last_epoch: int | None = None
+        self.last_loss: Any = None
+        self.optimizers: list[Any] = []
+        self.watch: Any = None
         self.bypassed = False
 
     @property
@@ -76,6 +88,7 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+_fits: WeakSet[Fit] = WeakSet()
 _models: WeakKeyDictionary[Any, Known] = WeakKeyDictionary()
 
 
@@ -90,10 +103,14 @@ def known(model: Any) -> Known:
 def push(call: Fit | Evaluation) -> None:
     """A call begins on this thread."""
     _stack.calls.append(call)
+    if isinstance(call, Fit):
+        _fits.add(call)
 
 
 def pop(call: Fit | Evaluation) -> None:
     """A call has ended on this thread."""
+    if isinstance(call, Fit):
+        _fits.discard(call)
     if call in _stack.calls:
         _stack.calls.remove(call)
 
@@ -121,6 +138,21 @@ def enclosing_fit(model: Any = None) -> Fit | None:
     return None
 
 
+def outer_fit(call: Fit) -> Fit | None:
+    """The `fit` on this thread within which another was called."""
+    found = None
+    for one in _stack.calls:
+        if one is call:
+            break
+        found = one if isinstance(one, Fit) else found
+    return found
+
+
+def models_in_fit() -> list[Any]:
+    """The models that are being trained by a `fit`, on any thread."""
+    return [call.model for call in list(_fits) if not call.is_over()]
+
+
 def _drop_what_is_over() -> None:
     """A `fit` that was bound before it was wrapped may have raised without our seeing it."""
     _stack.calls[:] = [c for c in _stack.calls if isinstance(c, Evaluation) or not c.is_over()]
@@ -129,4 +161,8 @@ def _drop_what_is_over() -> None:
 def forget() -> None:
     """In a forked child, or when the agent stops: nothing is in progress, nothing is known."""
     _stack.calls.clear()
+    _fits.clear()
     _models.clear()
+
+
+process.forgetting.append(forget)

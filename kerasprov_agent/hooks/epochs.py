@@ -12,9 +12,8 @@ from typing import Any
 from kerasprov_agent import clock, guard, meters
 from kerasprov_agent.describe import machine, seeds
 from kerasprov_agent.describe.callbacks import callbacks as describe_callbacks
-from kerasprov_agent.describe.optimizers import learning_rate
 from kerasprov_agent.describe.values import plain
-from kerasprov_agent.hooks import calls, training
+from kerasprov_agent.hooks import calls, changes, events, training
 
 
 class Epoch:
@@ -51,7 +50,7 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
         call = training.start_run(model, {})
         call.bypassed = True
     call.bind(callbacks)
-    call.acts_at_begin = any(map(_acts_at_begin, callbacks.callbacks))
+    call.watch = changes.Watch(call, callbacks.callbacks)
     training.describe_architecture(call)
     backend = call.recorder.backend
     call.gpus = meters.gpus_in_use(backend, model) if call.described else 0
@@ -72,6 +71,8 @@ def before_epoch(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch
     if call is None:
         return None
     epoch = call.epoch = Epoch(int(args[0] if args else kwargs["epoch"]))
+    if not call.run.epochs:
+        events.first_epoch(call, epoch.number, callbacks.callbacks)
     return epoch
 
 
@@ -82,7 +83,7 @@ def after_begin(
     call = calls.fit_of(callbacks)
     if epoch is None or call is None or exc is not None:
         return
-    epoch.rate = call.rate if call.rate_settled else _learning_rate(call)
+    epoch.rate = call.watch.rate_at_begin(epoch.number)
     _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
@@ -161,30 +162,12 @@ def after_epoch(
         "synchronized": int(epoch.synchronized),
         "steps": _steps(call, epoch),
         "learning_rate": epoch.rate,
-        "learning_rate_after": _learning_rate(call),
+        "learning_rate_after": call.watch.rate_at_end(epoch.number),
         "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
     }
-    call.rate_settled = not call.acts_at_begin
-    call.recorder.epoch_ended(call.run, row, _metrics(epoch, callbacks))
-
-
-def _learning_rate(call: calls.Fit) -> float | None:
-    """The rate in force. A JAX array never changes, so the same one need not be fetched again."""
-    optimizer = getattr(call.model, "optimizer", None)
-    value = getattr(getattr(optimizer, "_learning_rate", None), "_value", None)
-    if value is None or value is not call.rate_value or call.recorder.backend != "jax":
-        call.rate, call.rate_value = learning_rate(optimizer), value
-    return call.rate
-
-
-def _acts_at_begin(callback: Any) -> bool:
-    """Whether a callback does something when an epoch begins, such as setting the rate.
-
-    If none does, the rate is still what it was when the epoch before had ended. Keras marks the
-    methods that do nothing; its own progress bar only prints.
-    """
-    marked = getattr(callback.on_epoch_begin, "_is_default", False)
-    return not marked and type(callback).__name__ != "ProgbarLogger"
+    metrics = _metrics(epoch, callbacks)
+    call.last_epoch, call.last_loss = epoch.number, metrics.get("loss")
+    call.recorder.epoch_ended(call.run, row, metrics)
 
 
 def _history(callbacks: Any) -> dict[str, list[Any]]:
@@ -218,7 +201,9 @@ def _steps(call: calls.Fit, epoch: Epoch) -> int | None:
 
 
 def after_train(_token: None, callbacks: Any, _result: Any, exc: BaseException | None) -> None:
-    """Ends a run whose `fit` we did not see; others end with their `fit`."""
+    """What stopped the training; ends a run whose `fit` we did not see."""
     call = calls.fit_of(callbacks)
+    if call is not None and exc is None:
+        events.train_ended(call, callbacks.callbacks)
     if call is not None and call.bypassed:
         training.end_run(call, exc)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import data
-from kerasprov_agent.hooks import calls, epochs, training
+from kerasprov_agent.hooks import calls, epochs, loops, training
 
 
 def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Evaluation | None:
@@ -19,7 +19,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
     given = training.arguments(wrapped, args, kwargs)
     record = process.current()
     known = calls.known(model)
-    within = calls.enclosing_fit(model)
+    within = calls.enclosing_fit(model) or loops.of(model)
     state_id = training.ensure_state(record, model)
     training.ensure_compiled(record, model)
     if within is not None:

@@ -1,30 +1,101 @@
-"""Optimizer constructors: the literals that the user wrote, before Keras makes float32 of them."""
+"""Optimizers: when, where and with what literals each was constructed."""
 
 from __future__ import annotations
 
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
+from kerasprov_agent import clock
 from kerasprov_agent.describe import optimizers
+from kerasprov_agent.describe.values import is_scalar, plain_dict, to_json
+from kerasprov_agent.hooks import frames
 
-_constructed: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+class Construction(NamedTuple):
+    """What was seen of a constructor."""
+
+    given: dict[str, Any]
+    at: float
+    place: str | None
 
 
-def before(_wrapped: Any, _optimizer: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Keep the plain values among the arguments."""
-    return optimizers.constructor(args, kwargs)
+_constructed: WeakKeyDictionary[Any, Construction] = WeakKeyDictionary()
+
+
+def before(_wrapped: Any, optimizer: Any, _args: Any, kwargs: Any) -> Construction:
+    """Keep the plain values among the arguments: Keras makes float32 of the learning rate."""
+    given = frames.arguments_of_constructor(optimizer) or dict(kwargs)
+    plain = plain_dict({name: value for name, value in given.items() if is_scalar(value)})
+    return Construction(plain, clock.now(), frames.program_place())
 
 
 def after(
-    given: dict[str, Any] | None, optimizer: Any, _result: Any, exc: BaseException | None
+    seen: Construction | None, optimizer: Any, _result: Any, exc: BaseException | None
 ) -> None:
     """Remember them for as long as the optimizer lives."""
-    if exc is None and given:
-        _constructed[optimizer] = given
+    if exc is None and seen is not None:
+        _constructed[optimizer] = seen
 
 
 def describe(optimizer: Any) -> dict[str, Any] | None:
     """The optimizer as `describe.optimizers.optimizer` tells it; None for none."""
     if optimizer is None:
         return None
-    return optimizers.optimizer(optimizer, _constructed.get(optimizer, {}))
+    seen = _constructed.get(optimizer)
+    return optimizers.optimizer(optimizer, seen.given if seen else {})
+
+
+class Held:
+    """An optimizer that takes part in a run: how it was when that began, and how it is after.
+
+    Its counter is kept, which tells the steps also when the optimizer itself is gone.
+    """
+
+    def __init__(self, attribute: str | None, optimizer: Any, before: int | None) -> None:
+        seen = _constructed.get(optimizer)
+        self.optimizer = ref(optimizer)
+        self.counter = optimizers.counter(optimizer)
+        self.before = before
+        self.steps: int | None = None
+        self.row = {
+            "attribute": attribute,
+            **(describe(optimizer) or {}),
+            "constructed_at": clock.iso(seen.at) if seen else None,
+            "constructed_in": seen.place if seen else None,
+            "variables": _paths(optimizer),
+            "iterations_before": before,
+        }
+
+    def after(self) -> dict[str, Any]:
+        """The columns that are known when the run is over."""
+        optimizer, count = self.optimizer(), optimizers.count(self.counter)
+        if count is not None and self.before is not None:
+            self.steps = count - self.before
+        row: dict[str, Any] = {"iterations_after": count}
+        if optimizer is not None:
+            row["variables"] = _paths(optimizer)
+        return row
+
+
+def of_model(model: Any) -> list[Held]:
+    """The optimizers that a model holds."""
+    found = optimizers.of_model(model)
+    return [Held(name, one, optimizers.iterations(one)) for name, one in found]
+
+
+def used_ones(found: list[Held]) -> dict[str, Any]:
+    """The columns of a run that tell which of its optimizers trained; none where that is open."""
+    if any(one.steps is None for one in found):
+        return {}
+    used = [one.row for one in found if one.steps]
+    names = dict.fromkeys(row["class_name"] for row in used)
+    rates = {row["learning_rate"] for row in used}
+    return {
+        "optimizer": ", ".join(names) or None,
+        "learning_rate": rates.pop() if len(rates) == 1 else None,
+    }
+
+
+def _paths(optimizer: Any) -> str | None:
+    paths = optimizers.variables(optimizer)
+    return to_json(paths) if paths else None

@@ -98,21 +98,25 @@ def before_fit(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Fit:
 
 def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     """Record a run of `model` and make it the innermost call of this thread."""
+    calls.settle(model)
     record = process.current()
     outer = calls.enclosing_fit()
-    optimizer = optimizers.describe(getattr(model, "optimizer", None))
+    held = optimizers.of_model(model)
     run = record.run_started(
+        kind="fit",
         parent_id=outer.run.id if outer else None,
         state_id=ensure_state(record, model),
         compile_id=ensure_compiled(record, model),
         loss=models.name_of(getattr(model, "loss", None)),
-        optimizer=optimizer,
+        optimizers=[one.row for one in held],
         arguments=_plain_arguments(given),
         training_data=_training_data(given),
         validation_data=_validation_data(given),
         validation_source=_validation_source(given),
     )
     call = calls.Fit(record, run, model)
+    call.first_epoch = given.get("initial_epoch") or 0
+    call.optimizers = held
     calls.push(call)
     return call
 
@@ -188,10 +192,26 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         call.callbacks.__dict__.pop("on_train_batch_end", None)
     if not call.described:
         describe_architecture(call)
-    known = calls.known(call.model)
-    state_id = ensure_state(call.recorder, call.model)
-    known.state_id = call.recorder.run_ended(call.run, state_id, call.validation_facts or {}, exc)
-    known.run_id = call.run.id
+    run, known = call.run, calls.known(call.model)
+    after = [held.after() for held in call.optimizers]
+    columns: dict[str, Any] = {
+        "epochs_finished": run.epochs,
+        "stopped_early": None
+        if run.planned is None or exc is not None
+        else int(run.epochs < run.planned),
+        "validation_samples": (call.validation_facts or {}).get("samples"),
+    }
+    if run.epochs:
+        columns.update(optimizers.used_ones(call.optimizers))
+    known.state_id = call.recorder.run_ended(
+        run,
+        ensure_state(call.recorder, call.model),
+        exc,
+        trained=bool(run.epochs),
+        optimizers=after,
+        **columns,
+    )
+    known.run_id = run.id
 
 
 def describe_architecture(call: calls.Fit) -> None:

@@ -8,6 +8,7 @@ copy, which the methods of an uninstrumented Keras do; `Patch` does.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
@@ -65,7 +66,7 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
 _MISSING = object()
 _on = False
-_applied: list[tuple[type, str, Any, Patch]] = []
+_applied: list[tuple[type, str, Any, Any]] = []
 
 
 def _is_on() -> bool:
@@ -109,9 +110,43 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
 def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     """Wrap a method on `owner` itself, inherited or not; once, whoever else has wrapped it."""
     found = _raw(owner, name)
-    if _has_ours(found):
-        return
-    patch = Patch(found, wrapper, owner, name)
+    if not _has_ours(found):
+        _put(owner, name, Patch(found, wrapper, owner, name))
+
+
+def apply_plain(owner: type, name: str, after: After) -> None:
+    """As `apply`, by a plain function: AutoGraph warns of wrapt where it traces a user's loop."""
+    found = _raw(owner, name)
+    if not _has_ours(found):
+        _put(owner, name, _plain(found, after))
+
+
+def apply_setter(owner: type, name: str, after: After) -> None:
+    """Observe what is assigned to a property."""
+    found = _raw(owner, name)
+    if not _has_ours(found.fset):
+        setter = _plain(found.fset, after)
+        _put(owner, name, property(found.fget, setter, found.fdel, found.__doc__))
+
+
+def _plain(function: Any, after: After) -> Any:
+    @functools.wraps(function)
+    def observed(instance: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = function(instance, *args, **kwargs)
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            raise
+        if _on:
+            guard.call(after, None, instance, result, None)
+        return result
+
+    observed._self_kerasprov = True  # type: ignore[attr-defined]
+    return observed
+
+
+def _put(owner: type, name: str, patch: Any) -> None:
     _applied.append((owner, name, vars(owner).get(name, _MISSING), patch))
     setattr(owner, name, patch)
 
@@ -140,7 +175,9 @@ def _raw(owner: type, name: str) -> Any:
 def _has_ours(function: Any) -> bool:
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
-        if getattr(type(function), "_self_kerasprov", False):
+        if getattr(type(function), "_self_kerasprov", False) or (
+            "_self_kerasprov" in getattr(function, "__dict__", ())
+        ):
             return True
         seen.add(id(function))
         function = getattr(function, "__wrapped__", None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasprov_agent.describe.values import to_json
-from kerasprov_agent.store.operations import Operation, insert
+from kerasprov_agent.store.operations import Operation, insert, update
 
 
 def used(activity_id: str, entity_id: str, role: str, at: str) -> Operation:
@@ -39,6 +39,20 @@ def arrays(entity_id: str, found: list[dict[str, Any]]) -> list[Operation]:
             {"entity_id": entity_id, "position": i, **one, "shape": to_json(one["shape"])},
         )
         for i, one in enumerate(found)
+    ]
+
+
+def optimizer(run_id: str, position: int, found: Mapping[str, Any]) -> Operation:
+    """An optimizer of a run."""
+    row = {"run_id": run_id, "position": position, **found, "config": to_json(found["config"])}
+    return insert("optimizer", row)
+
+
+def optimizers_after(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation]:
+    """What is known of a run's optimizers when it is over."""
+    return [
+        update("optimizer", dict(row), {"run_id": run_id, "position": position})
+        for position, row in enumerate(found)
     ]
 
 

@@ -162,12 +162,13 @@ CREATE TABLE compile (
     run_eagerly INTEGER
 );
 
--- One training: a fit().
+-- One training: a fit(), or a loop of the program's own.
 CREATE TABLE run (
     number INTEGER PRIMARY KEY,    -- within this file; what people type
     id TEXT NOT NULL UNIQUE,       -- execution id#fit-n; the same in every file
     execution_id TEXT NOT NULL REFERENCES execution (id),
     parent_id TEXT,                -- the run within which this one was started
+    kind TEXT NOT NULL,            -- fit, train_on_batch, loop (of the program over an optimizer)
     label TEXT NOT NULL,           -- setting `name`, or the script's name
     name TEXT NOT NULL UNIQUE,     -- the label, with a number where it was taken
     status TEXT NOT NULL,          -- running, finished, failed, interrupted
@@ -185,10 +186,11 @@ CREATE TABLE run (
     validation_source TEXT,        -- validation_data, validation_split; NULL: none
     samples INTEGER,               -- trained on in an epoch, after a validation split
     validation_samples INTEGER,
-    optimizer TEXT,
-    learning_rate REAL,            -- in force when fit began
+    optimizer TEXT,                -- class of the one that trained it; several with commas between
+    learning_rate REAL,            -- in force when it began; NULL with a schedule, or several
     loss TEXT,
     batch_size INTEGER,
+    steps INTEGER,                 -- of a train_on_batch run, or a loop; NULL: not known
     steps_per_epoch INTEGER,
     epochs_planned INTEGER,
     epochs_finished INTEGER,       -- NULL while it runs: count the rows of epoch
@@ -204,6 +206,48 @@ CREATE TABLE param (
     name TEXT NOT NULL,
     value,                         -- as Python had it; lists and dicts as JSON
     PRIMARY KEY (run_id, source, name)
+) WITHOUT ROWID;
+
+-- The optimizers of a run; more than one where the model's own train_step has several.
+CREATE TABLE optimizer (
+    run_id TEXT NOT NULL REFERENCES run (id),
+    position INTEGER NOT NULL,
+    attribute TEXT,                -- of the model that holds it; NULL: the program holds it itself
+    class_name TEXT NOT NULL,
+    name TEXT,
+    config TEXT,                   -- JSON object, every value of it
+    learning_rate REAL,            -- NULL with a schedule
+    constructed_at TEXT,           -- NULL: before the agent was armed
+    constructed_in TEXT,           -- file:line of the program
+    variables TEXT,                -- JSON array of paths: what it trains; NULL until it is built
+    iterations_before INTEGER,     -- its own counter when the run began ...
+    iterations_after INTEGER,      -- ... and ended; the same: it was there, but not used
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID;
+
+-- A hyperparameter that was altered while a run trained. What a schedule does stands in epoch.
+CREATE TABLE change (
+    run_id TEXT NOT NULL REFERENCES run (id),
+    position INTEGER NOT NULL,
+    epoch INTEGER,                 -- NULL: before the first, or in a loop without epochs
+    at TEXT NOT NULL,              -- when it was seen
+    name TEXT NOT NULL,            -- learning_rate, loss_scale, ...
+    old,
+    new,
+    by TEXT,                       -- class of the callback, or file:line; NULL: not known
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID;
+
+-- What a callback or the program did to a run.
+CREATE TABLE event (
+    run_id TEXT NOT NULL REFERENCES run (id),
+    position INTEGER NOT NULL,
+    epoch INTEGER,                 -- NULL: before the first
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,            -- early_stopping, nan, stopped, resumed, saved
+    by TEXT,                       -- class of the callback, or file:line; NULL: not known
+    details TEXT,                  -- JSON object
+    PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID;
 
 CREATE TABLE callback (
@@ -260,7 +304,21 @@ CREATE TABLE evaluation (
 CREATE INDEX evaluation_run ON evaluation (run_id);
 CREATE INDEX evaluation_execution ON evaluation (execution_id);
 
--- The edges of PROV: which activity (compile, run, evaluation, execution) ...
+-- What a model was used for besides: many calls of one kind on one state of a model are one row.
+CREATE TABLE activity (
+    id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    run_id TEXT REFERENCES run (id),   -- the training whose model it was; NULL: none was seen
+    kind TEXT NOT NULL,            -- predict, predict_on_batch, test_on_batch
+    model_id TEXT REFERENCES entity (id),
+    data_id TEXT REFERENCES entity (id),   -- what the first call was given
+    calls INTEGER NOT NULL,
+    seconds REAL NOT NULL,         -- in these calls, all together
+    started_at TEXT NOT NULL,      -- of the first call
+    ended_at TEXT NOT NULL         -- of the last call
+);
+
+-- The edges of PROV: which activity (compile, run, evaluation, ...) ...
 CREATE TABLE used (
     activity_id TEXT NOT NULL,
     entity_id TEXT NOT NULL REFERENCES entity (id),

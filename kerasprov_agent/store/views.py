@@ -14,13 +14,14 @@ FROM execution e;
 -- One row a training, its hyperparameters as columns.
 CREATE VIEW runs AS
 SELECT
-    r.number AS run, r.name, r.status, r.started_at,
+    r.number AS run, r.name, r.kind, r.status, r.started_at,
     (julianday(r.ended_at) - julianday(r.started_at)) * 86400.0 AS seconds,
     a.class_name AS model, r.optimizer, r.learning_rate, r.batch_size,
     r.epochs_planned AS epochs,
-    coalesce(r.epochs_finished, (SELECT count(*) FROM epoch p WHERE p.run = r.number))
-        AS epochs_finished,
-    r.stopped_early, r.loss, a.activation, a.dropout, a.layers, a.parameters,
+    CASE r.kind WHEN 'fit'
+        THEN coalesce(r.epochs_finished, (SELECT count(*) FROM epoch p WHERE p.run = r.number))
+    END AS epochs_finished,
+    r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
     e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags,
     r.exception_type, r.exception, r.ended_at, r.label, r.id, r.execution_id
@@ -66,11 +67,34 @@ CREATE VIEW callbacks AS
 SELECT r.number AS run, r.name AS run_name, c.position, c.class_name, c.settings
 FROM run r JOIN callback c ON c.run_id = r.id;
 
--- One row an epoch after which the learning rate was another.
-CREATE VIEW learning_rate_changes AS
-SELECT r.number AS run, r.name, p.epoch, p.learning_rate AS before, p.learning_rate_after AS after
-FROM epoch p JOIN run r ON r.number = p.run
+-- One row a hyperparameter that was altered, epoch by epoch where a schedule does it.
+CREATE VIEW changes AS
+SELECT r.number AS run, r.name AS run_name, c.epoch, c.at, c.name, c.old, c.new, c.by
+FROM change c JOIN run r ON r.id = c.run_id
+UNION ALL
+SELECT
+    r.number, r.name, p.epoch,
+    strftime('%Y-%m-%dT%H:%M:%fZ', p.started_at, 'unixepoch'),
+    'learning_rate', p.learning_rate, p.learning_rate_after, s.value
+FROM epoch p
+JOIN run r ON r.number = p.run
+JOIN param s ON s.run_id = r.id AND s.source = 'optimizer' AND s.name = 'learning_rate.class_name'
 WHERE p.learning_rate <> p.learning_rate_after;
+
+-- One row a thing that a callback or the program did to a run.
+CREATE VIEW events AS
+SELECT r.number AS run, r.name AS run_name, e.epoch, e.at, e.kind, e.by, e.details
+FROM event e JOIN run r ON r.id = e.run_id;
+
+-- One row an optimizer of a run.
+CREATE VIEW optimizers AS
+SELECT r.number AS run, r.name AS run_name, o.*
+FROM optimizer o JOIN run r ON r.id = o.run_id;
+
+-- One row a use of a model: many calls of predict on one state of it are one row.
+CREATE VIEW activities AS
+SELECT r.number AS run, r.name AS run_name, v.*
+FROM activity v LEFT JOIN run r ON r.id = v.run_id;
 
 -- One row an array that was fed to a run.
 CREATE VIEW inputs AS

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kerasprov_agent.describe.optimizers import optimizer
 from kerasprov_agent.describe.values import flat, plain, shortest, to_json
 
 
@@ -34,10 +35,15 @@ def test_plain(value: Any, expected: Any) -> None:
 
 
 def test_an_optimizers_settings_pass_the_gate() -> None:
-    from kerasprov_agent.describe import optimizers
+    class Optimizer:
+        def __init__(self) -> None:
+            self.api_key, self.learning_rate = "hunter2", 0.1
 
-    given = optimizers.constructor((), {"api_key": "hunter2", "learning_rate": 0.1})
-    assert given == {"api_key": "[redacted]", "learning_rate": 0.1}
+        def get_config(self) -> Any:
+            raise NotImplementedError
+
+    found = optimizer(Optimizer(), {})
+    assert found["config"] == {"api_key": "[redacted]", "learning_rate": 0.1}
 
 
 def test_what_refers_to_itself_ends() -> None:

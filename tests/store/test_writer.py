@@ -29,6 +29,7 @@ def begin(execution: str = EXECUTION) -> list[Operation]:
             {
                 "id": f"{execution}#fit-1",
                 "execution_id": execution,
+                "kind": "fit",
                 "label": "train",
                 "status": "running",
                 "started_at": NOW,

@@ -1,0 +1,122 @@
+"""Hyperparameters that are altered while a run trains: looked at where epochs begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kerasprov_agent.describe import optimizers
+from kerasprov_agent.describe.values import public_name
+from kerasprov_agent.hooks import calls, frames, loops
+
+SETS_THE_RATE = frozenset(("LearningRateScheduler", "ReduceLROnPlateau"))
+
+
+class Watch:
+    """What was last seen of a run's hyperparameters, and who has set the learning rate since."""
+
+    def __init__(self, call: calls.Fit, callbacks: Iterable[Any]) -> None:
+        own = call.optimizers[0].row if call.optimizers else {}
+        self.rate: float | None = own.get("learning_rate")
+        self.scheduled = self.rate is None
+        self.setters: list[str | None] = []
+        self._call = call
+        self._value: Any = None
+        self._settled = False
+        acting = [one for one in callbacks if _can_set(one)]
+        self._at_begin = [_name(one) for one in acting if not _is_idle(one.on_epoch_begin)]
+        self._at_end = [_name(one) for one in acting if not _is_idle(one.on_epoch_end)]
+        self._others = [_name(one) for one in acting if not _is_of_keras(one)]
+        if not _is_of_keras(type(call.model).train_step):
+            self._at_end.append("")  # the model itself may set it just as well
+        self._scale = optimizers.loss_scale(self._optimizer())
+        self._settings = self._held_settings()
+
+    def _optimizer(self) -> Any:
+        return getattr(self._call.model, "optimizer", None)
+
+    def rate_at_begin(self, epoch: int) -> float | None:
+        """The learning rate in force during an epoch, after the callbacks' on_epoch_begin."""
+        if not self._settled or self._at_begin:
+            self._look(epoch, self._at_begin)
+        return self.rate
+
+    def rate_at_end(self, epoch: int) -> float | None:
+        """The learning rate after an epoch and its callbacks; other settings are looked at too."""
+        self._look(epoch, self._at_end)
+        self._settled = True
+        if self._scale is not None:
+            scale = optimizers.loss_scale(self._optimizer())
+            self._note(epoch, "loss_scale", self._scale, scale, "LossScaleOptimizer")
+            self._scale = scale
+        settings = self._held_settings()
+        for name in settings.keys() | self._settings.keys():
+            old, new = self._settings.get(name), settings.get(name)
+            self._note(epoch, name, old, new, _only(self._others))
+        self._settings = settings
+        return self.rate
+
+    def _look(self, epoch: int, acting: list[str]) -> None:
+        """Fetch the rate; on JAX an array never changes, so the same one is not fetched again."""
+        optimizer = self._optimizer()
+        value = getattr(getattr(optimizer, "_learning_rate", None), "_value", None)
+        if value is None or value is not self._value or self._call.recorder.backend != "jax":
+            old, self._value = self.rate, value
+            self.rate = optimizers.learning_rate(optimizer)
+            if not self.scheduled and not _same(old, self.rate):
+                by = ", ".join(dict.fromkeys(filter(None, self.setters))) or _only(acting)
+                self._note(epoch, "learning_rate", old, self.rate, by)
+        self.setters.clear()
+
+    def _held_settings(self) -> dict[str, Any]:
+        """The plain attributes of the optimizer, where callbacks of the program may set them."""
+        optimizer = self._optimizer() if self._others else None
+        return {} if optimizer is None else optimizers.attributes(optimizer)
+
+    def _note(self, epoch: int, name: str, old: Any, new: Any, by: str | None) -> None:
+        if old != new:
+            self._call.recorder.changed(self._call.run, epoch, name, old, new, by)
+
+
+def assigned(_token: None, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
+    """`optimizer.learning_rate = …`: remember who did it; what it became is seen later."""
+    call = calls.enclosing_fit()
+    while call is not None:
+        own = getattr(call.model, "optimizer", None)
+        if call.watch is not None and optimizer in (own, getattr(own, "inner_optimizer", None)):
+            call.watch.setters.append(frames.actor())
+            return
+        call = calls.outer_fit(call)
+    loops.assigned(optimizer)
+
+
+def _same(old: float | None, new: float | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return optimizers.same_float32(old, new)
+
+
+def _can_set(callback: Any) -> bool:
+    return not _is_of_keras(callback) or type(callback).__name__ in SETS_THE_RATE
+
+
+def _is_of_keras(found: Any) -> bool:
+    """Whether Keras wrote a callback or method; what a LambdaCallback does, the program wrote."""
+    cls = found if hasattr(found, "__code__") else type(found)
+    package = str(cls.__module__).partition(".")[0]
+    return package in ("keras", "tf_keras") and cls.__name__ != "LambdaCallback"
+
+
+def _name(callback: Any) -> str:
+    return public_name(type(callback))
+
+
+def _is_idle(method: Any) -> bool:
+    """Keras marks the methods of a callback that do nothing."""
+    return bool(getattr(method, "_is_default", False))
+
+
+def _only(acting: list[str]) -> str | None:
+    """The class of the callback, if only one can have done it."""
+    names = set(acting)
+    return (names.pop() or None) if len(names) == 1 else None

@@ -1,0 +1,89 @@
+"""What callbacks do to a run: stop it, resume it, put back weights, save the model."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from kerasprov_agent.describe.values import plain, public_name
+from kerasprov_agent.hooks import calls, frames
+
+
+def first_epoch(call: calls.Fit, epoch: int, callbacks: Iterable[Any]) -> None:
+    """Training begins later than `fit` was told: BackupAndRestore resumed it."""
+    backup = next((one for one in callbacks if _is(one, "BackupAndRestore")), None)
+    if backup is not None and epoch != call.first_epoch:
+        directory = plain(getattr(backup, "backup_dir", None))
+        details = {"initial_epoch": epoch, "backup_dir": directory}
+        call.recorder.happened(call.run, epoch, "resumed", "BackupAndRestore", details)
+
+
+def train_ended(call: calls.Fit, callbacks: Iterable[Any]) -> None:
+    """`on_train_end` is over: which callback stopped the training, if one did."""
+    stopped = bool(getattr(call.model, "stop_training", False))
+    explained = False
+    for callback in callbacks:
+        if _is(callback, "EarlyStopping"):
+            explained = _early_stopping(call, callback) or explained
+        elif stopped and _is(callback, "TerminateOnNaN") and _is_nan(call.last_loss):
+            explained = True
+            details = {"loss": repr(call.last_loss)}
+            call.recorder.happened(call.run, call.last_epoch, "nan", "TerminateOnNaN", details)
+    if stopped and not explained:
+        call.recorder.happened(call.run, call.last_epoch, "stopped", None, {})
+
+
+def _early_stopping(call: calls.Fit, callback: Any) -> bool:
+    """Record what it did; whether it stopped the training."""
+    stopped = bool(callback.stopped_epoch > 0)
+    restored = _has_restored(callback, stopped)
+    if not stopped and not restored:
+        return False
+    best = getattr(callback, "best_epoch", None)
+    details = {
+        "monitor": plain(callback.monitor),
+        "stopped_epoch": callback.stopped_epoch if stopped else None,
+        "best_epoch": plain(best),
+        "best": plain(getattr(callback, "best", None)),
+        "weights_restored": restored,
+    }
+    by = public_name(type(callback))
+    epoch = callback.stopped_epoch if stopped else call.last_epoch
+    call.recorder.happened(call.run, epoch, "early_stopping", by, details)
+    return stopped
+
+
+def _has_restored(callback: Any, stopped: bool) -> bool | None:
+    """Whether it put back the best weights; Keras before 3.5 or so does it only when it stops."""
+    if not callback.restore_best_weights or callback.best_weights is None:
+        return False
+    if stopped:
+        return True
+    code = getattr(type(callback).on_train_end, "__code__", None)
+    return None if code is None else "best_weights" in code.co_names
+
+
+def before_save(wrapped: Any, model: Any, args: Any, kwargs: Any) -> str | None:
+    """`save`, `save_weights`: the path, resolved before the program may change its directory."""
+    path = args[0] if args else kwargs.get("filepath")
+    return os.path.abspath(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else None
+
+
+def after_save(path: str | None, model: Any, _result: Any, exc: BaseException | None) -> None:
+    """A model that is being trained was saved."""
+    call = calls.enclosing_fit(model)
+    if call is None or path is None or exc is not None:
+        return
+    epoch = call.epoch.number if call.epoch else call.last_epoch
+    call.recorder.happened(call.run, epoch, "saved", frames.actor(), {"path": plain(path)})
+
+
+def _is(callback: Any, name: str) -> bool:
+    """Whether this is a callback of Keras, or a class derived of it."""
+    return any(cls.__name__ == name for cls in type(callback).__mro__)
+
+
+def _is_nan(loss: Any) -> bool:
+    return isinstance(loss, float) and not math.isfinite(loss)

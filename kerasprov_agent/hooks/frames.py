@@ -1,0 +1,87 @@
+"""Who called: the callback, or the place in the program, from which a call of Keras came."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from kerasprov_agent import settings
+from kerasprov_agent.describe.values import public_name
+
+LIBRARIES = frozenset(
+    ("keras", "tf_keras", "tensorflow", "jax", "torch", "kerasprov_agent", "wrapt", "contextlib")
+)
+
+
+def callers() -> Iterator[FrameType]:
+    """The frames that led here, the innermost first, without our own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if _package(frame) != "kerasprov_agent":
+            yield frame
+        frame = frame.f_back
+
+
+def program_place() -> str | None:
+    """`file:line` of the innermost frame outside of Keras and its backends."""
+    return next((place(frame) for frame in callers() if not is_library(frame)), None)
+
+
+def actor() -> str | None:
+    """The class of the callback that is at work; without one, the place in the program.
+
+    None if Keras itself acts.
+    """
+    found = None
+    for frame in callers():
+        name = frame.f_code.co_name
+        if name.startswith("on_") and name.endswith(("_begin", "_end")):
+            callback = instance(frame)
+            if hasattr(callback, "set_model") and not hasattr(callback, "callbacks"):
+                return public_name(type(callback))
+        if not is_library(frame):
+            found = found or place(frame)
+        elif name == "fit":
+            break
+    return found
+
+
+def place(frame: FrameType) -> str:
+    """`file:line`, below the directory where the program started without that directory."""
+    path = frame.f_code.co_filename
+    start = settings.start_directory() + os.sep
+    return f"{path.removeprefix(start)}:{frame.f_lineno}"
+
+
+def arguments_of_constructor(made: Any) -> dict[str, Any]:
+    """What the outermost constructor at work on `made` was given, by name."""
+    found: dict[str, Any] = {}
+    for frame in callers():
+        code = frame.f_code
+        if code.co_name != "__init__" or instance(frame) is not made:
+            break
+        given, last = frame.f_locals, code.co_argcount + code.co_kwonlyargcount
+        found = {name: given[name] for name in code.co_varnames[1:last] if name in given}
+        if code.co_flags & inspect.CO_VARKEYWORDS:
+            last += bool(code.co_flags & inspect.CO_VARARGS)
+            found.update(given.get(code.co_varnames[last], {}))
+    return found
+
+
+def instance(frame: FrameType) -> Any:
+    """The first argument of the function at work in a frame."""
+    names = frame.f_code.co_varnames
+    return frame.f_locals.get(names[0]) if frame.f_code.co_argcount else None
+
+
+def is_library(frame: FrameType) -> bool:
+    """Whether this is code of Keras or what it runs on, not of the program."""
+    return _package(frame) in LIBRARIES
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,0 +1,332 @@
+"""Trainings without `fit`: `train_on_batch`, and loops of the program over an optimizer.
+
+A loop of the program is seen when its optimizer is built, which happens once; nothing is done a
+step. How many steps it took stands in the optimizer's own counter when it is over: when the
+optimizer is gone, its model goes into a `fit`, or the program ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet, ref
+
+from kerasprov_agent import clock, guard, meters, process
+from kerasprov_agent.describe import data, models
+from kerasprov_agent.describe import optimizers as describe
+from kerasprov_agent.hooks import calls, frames, optimizers, training
+from kerasprov_agent.recorder import Recorder, Run
+
+WRITE_SECONDS = 1.0
+"""How often the number of calls of `train_on_batch` is brought up to date."""
+APPLYING = frozenset(("apply", "apply_gradients", "minimize"))
+
+
+class Loop:
+    """A training without `fit` that is in progress."""
+
+    epoch = None
+
+    def __init__(self, recorder: Recorder, run: Run, found: list[Any], code: Any) -> None:
+        self.recorder, self.run, self.code = recorder, run, code
+        self.thread = threading.get_ident()
+        self.models: WeakSet[Any] = WeakSet(found)
+        self.optimizers: list[optimizers.Held] = []
+        self.rates: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
+        self.steps = 0
+        self.last_call: float | None = None
+        self.written = perf_counter()
+        self.described = False
+        self._watching: list[ref[Any]] = []
+
+    def add(self, held: optimizers.Held) -> None:
+        """An optimizer takes part."""
+        self.optimizers.append(held)
+        optimizer = held.optimizer()
+        self._watching.append(ref(optimizer, lambda _: _gone.append((self, clock.now()))))
+        self.rates[optimizer] = held.row["learning_rate"]
+
+
+_loops: list[Loop] = []
+_gone: deque[tuple[Loop, float]] = deque()
+_lock = threading.RLock()
+_made: WeakSet[Any] = WeakSet()
+_built: WeakSet[Any] = WeakSet()
+_on_batch: WeakKeyDictionary[Any, Loop] = WeakKeyDictionary()
+_local = threading.local()
+
+
+def model_made(_token: None, model: Any, _result: Any, _exc: BaseException | None) -> None:
+    """Remember a model as long as it lives: whose variables an optimizer trains is asked later."""
+    _made.add(model)
+
+
+def optimizer_built(_token: None, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
+    """An optimizer got its variables: in a loop of the program's own, training begins."""
+    if _is_of_a_call(optimizer) or any(_is_inner(frame, optimizer) for frame in frames.callers()):
+        return
+    code, through = None, set()
+    for frame in frames.callers():
+        if not frames.is_library(frame):
+            code = frame.f_code
+            break
+        through.add(frame.f_code.co_name)
+    if through & APPLYING:
+        with meters.outside_of_graphs():
+            _start(optimizer, code)
+    elif code is not None and through <= {"build", "wrapper"}:
+        _built.add(optimizer)
+
+
+def stateless_applied(
+    _token: None, optimizer: Any, _result: Any, _exc: BaseException | None
+) -> None:
+    """JAX: called when a step is traced, by an optimizer that the program has built itself."""
+    if optimizer in _built and not _is_of_a_call(optimizer):
+        frame = next((f for f in frames.callers() if not frames.is_library(f)), None)
+        _start(optimizer, frame.f_code if frame else None)
+
+
+def before_batch(wrapped: Any, model: Any, args: Any, kwargs: Any) -> Loop:
+    """`train_on_batch`: the first call begins a run."""
+    _sweep()
+    loop = _on_batch.get(model)
+    if loop is None:
+        given = training.arguments(wrapped, args, kwargs)
+        loop = _begin("train_on_batch", [model], optimizers.of_model(model), given, None)
+        _on_batch[model] = loop
+    _local.model = ref(model)
+    return loop
+
+
+def after_batch(loop: Loop | None, model: Any, _result: Any, exc: BaseException | None) -> None:
+    """Count it; written once a second."""
+    _local.model = None
+    if loop is None or exc is not None:
+        return
+    loop.steps += 1
+    loop.last_call = clock.now()
+    if not loop.described:
+        _describe(loop, model)
+    if perf_counter() - loop.written > WRITE_SECONDS:
+        loop.written = perf_counter()
+        loop.recorder.loop_goes_on(loop.run, loop.steps)
+
+
+def of(model: Any) -> Loop | None:
+    """The loop in progress that trains a model."""
+    return next((loop for loop in _loops if model in loop.models), None)
+
+
+def assigned(optimizer: Any) -> None:
+    """The learning rate of an optimizer was set by hand."""
+    for loop in _loops:
+        if optimizer in loop.rates:
+            old, new = loop.rates[optimizer], describe.learning_rate(optimizer)
+            if new is not None and (old is None or not describe.same_float32(old, new)):
+                loop.rates[optimizer] = new
+                by = frames.actor()
+                loop.recorder.changed(loop.run, None, "learning_rate", old, new, by)
+
+
+def settle(model: Any) -> None:
+    """A loop that trained this model is over: something else begins with it."""
+    _sweep()
+    loop = of(model)
+    if loop is not None:
+        _end(loop, loop.last_call, None)
+
+
+def finish(exc: BaseException | None) -> None:
+    """The program ends; so do its loops."""
+    _sweep()
+    for optimizer in list(_built):
+        if (describe.iterations(optimizer) or 0) > 0:
+            _start(optimizer, None)
+    for loop in list(_loops):
+        _end(loop, loop.last_call, exc)
+
+
+def forget() -> None:
+    """In a forked child: these are the parent's."""
+    _loops.clear()
+    _gone.clear()
+    _on_batch.clear()
+
+
+def _is_of_a_call(optimizer: Any) -> bool:
+    """Whether it belongs to a model that is in a `fit` or `train_on_batch`, on any thread."""
+    held = getattr(_local, "model", None)
+    in_progress = [*calls.models_in_fit(), held() if held else None]
+    return any(
+        optimizer is one or optimizer is getattr(one, "inner_optimizer", None)
+        for model in in_progress
+        if model is not None
+        for _, one in describe.of_model(model)
+    )
+
+
+def _is_inner(frame: Any, optimizer: Any) -> bool:
+    """Whether this is the `build` of a LossScaleOptimizer around it."""
+    if frame.f_code.co_name != "build" or not frames.is_library(frame):
+        return False
+    return getattr(frames.instance(frame), "inner_optimizer", None) is optimizer
+
+
+def _start(optimizer: Any, code: Any) -> None:
+    """Record a loop, or that one in progress has another optimizer, as a GAN's has."""
+    _built.discard(optimizer)
+    _sweep()
+    found = list(_trained_by(optimizer))
+    with _lock:
+        for loop in _loops:
+            if code is not None and loop.code is code and _has_just_begun(loop):
+                _join(loop, _held(found, optimizer), found)
+                return
+    for model in found:
+        settle(model)
+    loop = _begin("loop", found, [_held(found, optimizer)], {}, code)
+    for model in found[:1]:
+        _describe(loop, model)
+
+
+def _begin(
+    kind: str,
+    found: list[Any],
+    held: list[optimizers.Held],
+    given: Mapping[str, Any],
+    code: Any,
+) -> Loop:
+    record = process.current()
+    outer = calls.enclosing_fit()
+    for model in found:
+        settle(model)
+    first = found[0] if found else None
+    own = getattr(first, "optimizer", None)
+    compiled = own is not None and any(one.optimizer() is own for one in held)
+    run = record.run_started(
+        kind=kind,
+        parent_id=outer.run.id if outer else None,
+        state_id=training.ensure_state(record, first) if found else None,
+        compile_id=training.ensure_compiled(record, first) if compiled else None,
+        loss=models.name_of(getattr(first, "loss", None)) if compiled else None,
+        optimizers=[one.row for one in held],
+        arguments={},
+        training_data=_first_batch(given),
+        validation_data=None,
+        validation_source=None,
+    )
+    loop = Loop(record, run, found, code)
+    for one in held:
+        loop.add(one)
+    for model in found:
+        calls.known(model).run_id = run.id
+        training.ensure_state(record, model)
+    with _lock:
+        _loops.append(loop)
+    return loop
+
+
+def _first_batch(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the first call was given; of how many samples later ones are is not known."""
+    facts = guard.attempt(data.dataset, given.get("x"), given.get("y"))
+    return facts and {**facts, "samples": None}
+
+
+def _join(loop: Loop, held: optimizers.Held, found: list[Any]) -> None:
+    loop.recorder.optimizer_joined(loop.run, len(loop.optimizers), held.row)
+    loop.add(held)
+    for model in found:
+        loop.models.add(model)
+        calls.known(model).run_id = loop.run.id
+        training.ensure_state(loop.recorder, model)
+
+
+def _describe(loop: Loop, model: Any) -> None:
+    facts = guard.attempt(models.architecture, model)
+    if facts is not None:
+        loop.described = facts["parameters"] is not None
+        loop.recorder.architecture_seen(loop.run, facts)
+
+
+def _held(found: list[Any], optimizer: Any) -> optimizers.Held:
+    """It is just being built, maybe while a graph is traced: it has not counted yet."""
+    held = ((name, one) for model in found for name, one in describe.of_model(model))
+    attribute = next((name for name, one in held if one is optimizer), None)
+    return optimizers.Held(attribute, optimizer, before=0)
+
+
+def _has_just_begun(loop: Loop) -> bool:
+    """Whether its optimizers have done no more than a step, as far as can be told."""
+    if loop.thread != threading.get_ident():
+        return False
+    return all((describe.count(held.counter) or 0) <= 1 for held in loop.optimizers)
+
+
+def _trained_by(optimizer: Any) -> Iterator[Any]:
+    """The models whose variables an optimizer trains: one that has them all, else its parts."""
+    ids = set(map(id, getattr(optimizer, "_trainable_variables", None) or ()))
+    of_models: list[tuple[int, Any, set[int]]] = []
+    made = guard.attempt(list, _made) or []
+    within = {id(getattr(model, "_functional", None)) for model in made}  # what a Sequential holds
+    for model in made:
+        if id(model) in within:
+            continue
+        variables = guard.attempt(getattr, model, "trainable_variables") or ()
+        of_models.append((len(variables), model, set(map(id, variables))))
+    whole = [one for one in of_models if ids and ids <= one[2]]
+    if whole:
+        yield min(whole, key=lambda one: one[0])[1]
+        return
+    parts = [one for one in of_models if one[2] and one[2] <= ids]
+    for _, model, own in parts:
+        if not any(own < other for _, _, other in parts):
+            yield model
+
+
+def _sweep() -> None:
+    """End the loops whose optimizers are gone."""
+    while _gone:
+        loop, at = _gone.popleft()
+        if loop in _loops and all(held.optimizer() is None for held in loop.optimizers):
+            _end(loop, at, None)
+
+
+def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
+    with _lock:
+        if loop not in _loops:
+            return
+        _loops.remove(loop)
+    after = [held.after() for held in loop.optimizers]
+    steps: int | None = loop.steps
+    if loop.last_call is None:
+        # A step of JAX without a state leaves the counter at rest: then nobody has counted.
+        steps = max((held.steps for held in loop.optimizers if held.steps), default=None)
+    for model in list(loop.models):
+        _on_batch.pop(model, None)
+    first = next(iter(loop.models), None)
+    known = calls.known(first) if first is not None else None
+    trained = loop.recorder.run_ended(
+        loop.run,
+        known.state_id if known else None,
+        exc,
+        trained=steps != 0,
+        ended_at=at,
+        optimizers=after,
+        steps=steps,
+        **(optimizers.used_ones(loop.optimizers) if steps else {}),
+    )
+    for model in loop.models:
+        state = calls.known(model)
+        if model is first:
+            state.state_id = trained
+        elif state.state_id is not None:
+            state.state_id = loop.recorder.model_changed(loop.run, state.state_id)
+
+
+process.ending.append(finish)
+process.forgetting.append(forget)
+calls.settling.append(settle)
