@@ -1,4 +1,4 @@
-"""What is measured on the device: when it is idle, and how many GPUs a model trains on."""
+"""What is measured on the device: when it is idle, and which GPUs a model trains on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kerasprov_agent import guard
 
 
 def synchronize(
-    backend: str | None, optimizer: Any, logs: Mapping[str, Any] | None = None, gpus: int = 0
+    backend: str | None, optimizer: Any, logs: Mapping[str, Any] | None = None, on_gpu: bool = False
 ) -> bool:
     """Wait until the device has finished what was dispatched; False if that can't be told.
 
@@ -27,7 +27,7 @@ def synchronize(
             cuda.synchronize()
         return True
     if backend == "tensorflow":
-        if gpus:
+        if on_gpu:
             sys.modules["tensorflow"].test.experimental.sync_devices()
         return True
     return False
@@ -51,18 +51,18 @@ def outside_of_graphs() -> AbstractContextManager[Any]:
     return tensorflow.init_scope() if hasattr(tensorflow, "init_scope") else nullcontext()
 
 
-def gpus_in_use(backend: str | None, model: Any) -> int:
-    """On how many GPUs the variables of a built model lie; 0 for none."""
-    return guard.attempt(_gpus_in_use, backend, model) or 0
+def gpus_in_use(backend: str | None, model: Any) -> list[int]:
+    """The GPUs on which the variables of a built model lie, as this process numbers them."""
+    return guard.attempt(_gpus_in_use, backend, model) or []
 
 
-def _gpus_in_use(backend: str | None, model: Any) -> int:
+def _gpus_in_use(backend: str | None, model: Any) -> list[int]:
     value = model.weights[0].value
     if backend == "tensorflow":
         tensorflow: Any = sys.modules["tensorflow"]
         if not tensorflow.config.list_logical_devices("GPU"):
-            return 0
-        return int(model.distribute_strategy.num_replicas_in_sync)
+            return []
+        return list(range(int(model.distribute_strategy.num_replicas_in_sync)))
     if backend == "jax":
-        return sum(device.platform != "cpu" for device in value.devices())
-    return int(value.device.type != "cpu")
+        return [one.local_hardware_id for one in value.devices() if one.platform != "cpu"]
+    return [] if value.device.type == "cpu" else [value.device.index or 0]

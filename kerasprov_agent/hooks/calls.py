@@ -46,7 +46,8 @@ class Fit:
         self.validation_facts: dict[str, Any] | None = None
         self.epoch: Any = None
         self.described = False
-        self.gpus = 0
+        self.gpus: list[int] = []
+        self.sampler: Any = None
         self.first_epoch = 0
         self.last_epoch: int | None = None
         self.last_loss: Any = None

@@ -53,7 +53,7 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
     call.watch = changes.Watch(call, callbacks.callbacks)
     training.describe_architecture(call)
     backend = call.recorder.backend
-    call.gpus = meters.gpus_in_use(backend, model) if call.described else 0
+    _watch_gpus(call)
     call.recorder.run_prepared(
         call.run,
         parameters=getattr(callbacks, "params", None) or {},
@@ -63,6 +63,15 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
     )
     if not call.recorder.gpus_known:
         call.recorder.gpus_seen(guard.attempt(machine.gpus, backend))
+
+
+def _watch_gpus(call: calls.Fit) -> None:
+    """Once the model is built, it is known which GPUs it lies on."""
+    call.gpus = meters.gpus_in_use(call.recorder.backend, call.model) if call.described else []
+    if call.gpus:
+        from kerasprov_agent import gpu  # loads nothing where there is none
+
+        call.sampler = gpu.Sampler(call.recorder.backend, call.gpus)
 
 
 def before_epoch(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch | None:
@@ -117,7 +126,7 @@ def validation_begins(call: calls.Fit) -> None:
     epoch = call.epoch
     if epoch is not None and epoch.trained is None:
         optimizer = getattr(call.model, "optimizer", None)
-        done = meters.synchronize(call.recorder.backend, optimizer, None, call.gpus)
+        done = meters.synchronize(call.recorder.backend, optimizer, None, bool(call.gpus))
         epoch.synchronized = epoch.synchronized and done
         epoch.trained = perf_counter()
 
@@ -130,7 +139,7 @@ def before_end(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch |
         return None
     epoch.logs = args[1] if len(args) > 1 else kwargs.get("logs")
     optimizer = getattr(call.model, "optimizer", None)
-    done = meters.synchronize(call.recorder.backend, optimizer, epoch.logs, call.gpus)
+    done = meters.synchronize(call.recorder.backend, optimizer, epoch.logs, bool(call.gpus))
     epoch.synchronized = epoch.synchronized and done
     epoch.ended = perf_counter()
     vars(callbacks).pop("on_train_batch_end", None)
@@ -149,7 +158,7 @@ def after_epoch(
     call.epoch = None
     if not call.described:
         training.describe_architecture(call)
-        call.gpus = meters.gpus_in_use(call.recorder.backend, call.model)
+        _watch_gpus(call)
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
     row = {
@@ -163,8 +172,10 @@ def after_epoch(
         "steps": _steps(call, epoch),
         "learning_rate": epoch.rate,
         "learning_rate_after": call.watch.rate_at_end(epoch.number),
-        "gpu_allocated_seconds": (epoch.ended - epoch.begun) * call.gpus if call.gpus else None,
     }
+    if call.gpus:
+        row["gpu_allocated_seconds"] = (epoch.ended - epoch.begun) * len(call.gpus)
+        row.update(call.sampler.between(epoch.begun, epoch.ended))
     metrics = _metrics(epoch, callbacks)
     call.last_epoch, call.last_loss = epoch.number, metrics.get("loss")
     call.recorder.epoch_ended(call.run, row, metrics)

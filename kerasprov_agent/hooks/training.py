@@ -188,6 +188,8 @@ def after_fit(call: calls.Fit | None, _model: Any, _result: Any, exc: BaseExcept
 def end_run(call: calls.Fit, exc: BaseException | None) -> None:
     """Record the end of a run and the state in which it left the model."""
     calls.pop(call)
+    if call.sampler is not None:
+        call.sampler.stop()
     if call.callbacks is not None:
         call.callbacks.__dict__.pop("on_train_batch_end", None)
     if not call.described:

@@ -271,7 +271,11 @@ CREATE TABLE epoch (
     steps INTEGER,
     learning_rate REAL,            -- in force during the epoch, after on_epoch_begin
     learning_rate_after REAL,      -- after the callbacks' on_epoch_end
-    gpu_allocated_seconds REAL,    -- seconds times GPUs in use; NULL without a GPU
+    gpu_allocated_seconds REAL,    -- seconds times GPUs in use; this and the rest NULL without one
+    gpu_busy_seconds REAL,         -- a kernel ran, by NVML; NULL under 2 s, on MIG, without pynvml
+    gpu_utilization REAL,          -- of 0 to 1: busy of the allocated seconds
+    gpu_energy_joules REAL,        -- of whole devices, by NVML; NULL under 2 s
+    gpu_memory_peak_bytes INTEGER, -- most that the backend held on one GPU since the program began
     nonfinite TEXT,                -- JSON: metrics that were NaN, which SQLite turns into NULL
     more TEXT,                     -- JSON: what Keras reported that has no column
     PRIMARY KEY (run, epoch)
