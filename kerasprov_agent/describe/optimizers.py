@@ -121,7 +121,12 @@ def variables(opt: Any) -> list[str] | None:
 
 def counter(opt: Any) -> Any:
     """The variable in which an optimizer counts its steps (batches, if it accumulates)."""
-    return getattr(getattr(opt, "inner_optimizer", opt), "_iterations", None)
+    return guard.attempt(_counter, opt)
+
+
+def _counter(opt: Any) -> Any:
+    opt = getattr(opt, "inner_optimizer", opt)
+    return vars(opt)["_iterations" if "_iterations" in vars(opt) else "iterations"]
 
 
 def count(counted: Any) -> int | None:

@@ -19,13 +19,14 @@ class Watch:
         own = call.optimizers[0].row if call.optimizers else {}
         self.rate: float | None = own.get("learning_rate")
         self.scheduled = self.rate is None
-        self.setters: list[str | None] = []
+        self._setters: list[str | None] = []
+        self._assigned: float | None = None
         self._call = call
         self._value: Any = None
         self._settled = False
         acting = [one for one in callbacks if _can_set(one)]
-        self._at_begin = [_name(one) for one in acting if not _is_idle(one.on_epoch_begin)]
-        self._at_end = [_name(one) for one in acting if not _is_idle(one.on_epoch_end)]
+        self._at_begin = [_name(one) for one in acting if _acts(one.on_epoch_begin)]
+        self._at_end = [_name(one) for one in acting if _acts(one.on_epoch_end)]
         self._others = [_name(one) for one in acting if not _is_of_keras(one)]
         if not _is_of_keras(type(call.model).train_step):
             self._at_end.append("")  # the model itself may set it just as well
@@ -64,9 +65,21 @@ class Watch:
             old, self._value = self.rate, value
             self.rate = optimizers.learning_rate(optimizer)
             if not self.scheduled and not _same(old, self.rate):
-                by = ", ".join(dict.fromkeys(filter(None, self.setters))) or _only(acting)
-                self._note(epoch, "learning_rate", old, self.rate, by)
-        self.setters.clear()
+                self._note(epoch, "learning_rate", old, self.rate, self._setter(acting))
+        self._setters.clear()
+
+    def assigned(self, by: str | None) -> None:
+        """The learning rate was set, by the property that Keras has for it."""
+        self._setters.append(by)
+        self._assigned = optimizers.learning_rate(self._optimizer())
+
+    def _setter(self, acting: list[str]) -> str | None:
+        """Who set the rate: those that were seen to, unless somebody did so after them."""
+        if not self._setters:
+            return _only(acting)
+        names = dict.fromkeys(self._setters)
+        seen = _same(self._assigned, self.rate) and None not in names
+        return ", ".join(filter(None, names)) if seen else None
 
     def _held_settings(self) -> dict[str, Any]:
         """The plain attributes of the optimizer, where callbacks of the program may set them."""
@@ -78,13 +91,13 @@ class Watch:
             self._call.recorder.changed(self._call.run, epoch, name, old, new, by)
 
 
-def assigned(_token: None, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
+def assigned(_token: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
     """`optimizer.learning_rate = …`: remember who did it; what it became is seen later."""
     call = calls.enclosing_fit()
     while call is not None:
         own = getattr(call.model, "optimizer", None)
         if call.watch is not None and optimizer in (own, getattr(own, "inner_optimizer", None)):
-            call.watch.setters.append(frames.actor())
+            call.watch.assigned(frames.actor())
             return
         call = calls.outer_fit(call)
     loops.assigned(optimizer)
@@ -111,9 +124,9 @@ def _name(callback: Any) -> str:
     return public_name(type(callback))
 
 
-def _is_idle(method: Any) -> bool:
-    """Keras marks the methods of a callback that do nothing."""
-    return bool(getattr(method, "_is_default", False))
+def _acts(method: Any) -> bool:
+    """Whether a callback has a method of its own; that of the base class does nothing."""
+    return not str(getattr(method, "__qualname__", "")).startswith("Callback.")
 
 
 def _only(acting: list[str]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
@@ -59,13 +59,15 @@ _on_batch: WeakKeyDictionary[Any, Loop] = WeakKeyDictionary()
 _local = threading.local()
 
 
-def model_made(_token: None, model: Any, _result: Any, _exc: BaseException | None) -> None:
+def model_made(_args: Any, model: Any, _result: Any, _exc: BaseException | None) -> None:
     """Remember a model as long as it lives: whose variables an optimizer trains is asked later."""
     _made.add(model)
 
 
-def optimizer_built(_token: None, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
+def optimizer_built(args: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
     """An optimizer got its variables: in a loop of the program's own, training begins."""
+    if args:
+        optimizers.remember_variables(optimizer, args[0])
     if _is_of_a_call(optimizer) or any(_is_inner(frame, optimizer) for frame in frames.callers()):
         return
     code, through = None, set()
@@ -73,21 +75,19 @@ def optimizer_built(_token: None, optimizer: Any, _result: Any, _exc: BaseExcept
         if not frames.is_library(frame):
             code = frame.f_code
             break
-        through.add(frame.f_code.co_name)
+        through.add(frame.f_code.co_name.removeprefix("tf__"))  # as AutoGraph renames them
     if through & APPLYING:
         with meters.outside_of_graphs():
-            _start(optimizer, code)
+            _start(optimizer, code, args[0] if args else ())
     elif code is not None and through <= {"build", "wrapper"}:
         _built.add(optimizer)
 
 
-def stateless_applied(
-    _token: None, optimizer: Any, _result: Any, _exc: BaseException | None
-) -> None:
+def stateless_applied(_args: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
     """JAX: called when a step is traced, by an optimizer that the program has built itself."""
     if optimizer in _built and not _is_of_a_call(optimizer):
         frame = next((f for f in frames.callers() if not frames.is_library(f)), None)
-        _start(optimizer, frame.f_code if frame else None)
+        _start(optimizer, frame.f_code if frame else None, optimizer._trainable_variables)
 
 
 def before_batch(wrapped: Any, model: Any, args: Any, kwargs: Any) -> Loop:
@@ -145,7 +145,7 @@ def finish(exc: BaseException | None) -> None:
     _sweep()
     for optimizer in list(_built):
         if (describe.iterations(optimizer) or 0) > 0:
-            _start(optimizer, None)
+            _start(optimizer, None, getattr(optimizer, "_trainable_variables", ()))
     for loop in list(_loops):
         _end(loop, loop.last_call, exc)
 
@@ -176,11 +176,13 @@ def _is_inner(frame: Any, optimizer: Any) -> bool:
     return getattr(frames.instance(frame), "inner_optimizer", None) is optimizer
 
 
-def _start(optimizer: Any, code: Any) -> None:
+def _start(optimizer: Any, code: Any, variables: Iterable[Any]) -> None:
     """Record a loop, or that one in progress has another optimizer, as a GAN's has."""
     _built.discard(optimizer)
+    if any(optimizer in loop.rates for loop in _loops):
+        return  # Keras 2 builds it twice
     _sweep()
-    found = list(_trained_by(optimizer))
+    found = list(_with_variables(set(map(id, variables))))
     with _lock:
         for loop in _loops:
             if code is not None and loop.code is code and _has_just_begun(loop):
@@ -266,9 +268,8 @@ def _has_just_begun(loop: Loop) -> bool:
     return all((describe.count(held.counter) or 0) <= 1 for held in loop.optimizers)
 
 
-def _trained_by(optimizer: Any) -> Iterator[Any]:
-    """The models whose variables an optimizer trains: one that has them all, else its parts."""
-    ids = set(map(id, getattr(optimizer, "_trainable_variables", None) or ()))
+def _with_variables(ids: set[int]) -> Iterator[Any]:
+    """The models whose variables these are: the smallest with all of them, else its parts."""
     of_models: list[tuple[int, Any, set[int]]] = []
     made = guard.attempt(list, _made) or []
     within = {id(getattr(model, "_functional", None)) for model in made}  # what a Sequential holds

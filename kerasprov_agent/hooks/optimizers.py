@@ -20,6 +20,7 @@ class Construction(NamedTuple):
 
 
 _constructed: WeakKeyDictionary[Any, Construction] = WeakKeyDictionary()
+_variables: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
 
 
 def before(_wrapped: Any, optimizer: Any, _args: Any, kwargs: Any) -> Construction:
@@ -35,6 +36,11 @@ def after(
     """Remember them for as long as the optimizer lives."""
     if exc is None and seen is not None:
         _constructed[optimizer] = seen
+
+
+def remember_variables(optimizer: Any, variables: Any) -> None:
+    """An optimizer was built for these variables."""
+    _variables[optimizer] = [str(getattr(one, "path", None) or one.name) for one in variables]
 
 
 def describe(optimizer: Any) -> dict[str, Any] | None:
@@ -97,5 +103,5 @@ def used_ones(found: list[Held]) -> dict[str, Any]:
 
 
 def _paths(optimizer: Any) -> str | None:
-    paths = optimizers.variables(optimizer)
+    paths = _variables.get(optimizer) or optimizers.variables(optimizer)
     return to_json(paths) if paths else None

@@ -115,7 +115,10 @@ def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def apply_plain(owner: type, name: str, after: After) -> None:
-    """As `apply`, by a plain function: AutoGraph warns of wrapt where it traces a user's loop."""
+    """As `apply`, by a plain function: AutoGraph warns of wrapt where it traces a user's loop.
+
+    `after` gets the positional arguments for a token.
+    """
     found = _raw(owner, name)
     if not _has_ours(found):
         _put(owner, name, _plain(found, after))
@@ -139,10 +142,12 @@ def _plain(function: Any, after: After) -> Any:
                 exc.__traceback__ = exc.__traceback__.tb_next
             raise
         if _on:
-            guard.call(after, None, instance, result, None)
+            guard.call(after, args, instance, result, None)
         return result
 
     observed._self_kerasprov = True  # type: ignore[attr-defined]
+    # AutoGraph rewrites what a user's tf.function reaches, but not what has this attribute.
+    observed.autograph_info__ = {}  # type: ignore[attr-defined]
     return observed
 
 
