@@ -13,7 +13,8 @@ from kerasprov_agent import clock, guard, import_hook, settings
 __all__ = ["__version__", "start", "stop"]
 __version__ = "0.1.0"
 
-KERAS_PACKAGES = ("keras", "tf_keras")
+PACKAGES = ("keras", "tf_keras", "keras_tuner")
+"""What is instrumented once the program has imported it."""
 
 
 def start() -> None:
@@ -23,7 +24,7 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    import_hook.watch(KERAS_PACKAGES, _instrument)
+    import_hook.watch(PACKAGES, _instrument)
 
 
 def stop() -> None:
@@ -38,10 +39,10 @@ def stop() -> None:
             guard.always(getattr(module, act))
 
 
-def _instrument(keras: object) -> None:
+def _instrument(package: object) -> None:
     from kerasprov_agent import hooks
 
-    hooks.install(keras)
+    hooks.install(package)
 
 
 start()

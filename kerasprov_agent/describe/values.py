@@ -81,7 +81,10 @@ def described(value: Any, depth: int = 0) -> dict[str, Any]:
 def public_name(cls: type) -> str:
     """A class's name, with its module unless it is Keras' own or a built-in."""
     module = cls.__module__
-    if module.split(".")[0] in ("keras", "tf_keras", "builtins") or module == "__main__":
+    if (
+        module.split(".")[0] in ("keras", "tf_keras", "keras_tuner", "builtins")
+        or module == "__main__"
+    ):
         return cls.__qualname__
     return f"{module}.{cls.__qualname__}"
 

@@ -1,4 +1,4 @@
-"""What is wrapped in Keras. Applied once Keras is imported; never replaces a class or argument."""
+"""What is wrapped in Keras and KerasTuner, once imported. Replaces no class and no argument."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kerasprov_agent.hooks import (
     events,
     loops,
     optimizers,
+    searches,
     training,
     uses,
     wrapping,
@@ -72,14 +73,31 @@ TARGETS = (
     Target(_FEED_2, "DataHandler", "__init__", None, training.after_feed),
 )
 
+_TUNER = ("{}.src.engine.base_tuner", "{}.engine.base_tuner")
+TUNER_TARGETS = (
+    Target(_TUNER, "BaseTuner", "search", searches.before_search, searches.after_search),
+    Target(
+        _TUNER,
+        "BaseTuner",
+        "_try_run_and_update_trial",
+        searches.before_trial,
+        searches.after_trial,
+    ),
+    Target(
+        _TUNER, "BaseTuner", "on_trial_end", searches.before_trial_end, searches.after_trial_end
+    ),
+)
 
-def install(keras: Any) -> None:
-    """Wrap what `TARGETS` names in an imported `keras` or `tf_keras`; each target by itself."""
-    process.keras = guard.attempt(machine.keras, keras) or {}
-    process.watch_forks()
+
+def install(package: Any) -> None:
+    """Wrap what is named above in an imported package; each target by itself."""
+    tuner = package.__name__ == "keras_tuner"
+    if not tuner:
+        process.keras = guard.attempt(machine.keras, package) or {}
+        process.watch_forks()
     wrapping.switch(True)
-    for target in TARGETS:
-        guard.call(_apply, target, keras.__name__)
+    for target in TUNER_TARGETS if tuner else TARGETS:
+        guard.call(_apply, target, package.__name__)
 
 
 def remove() -> None:

@@ -13,7 +13,7 @@ from kerasprov_agent import clock, guard, meters
 from kerasprov_agent.describe import machine, seeds
 from kerasprov_agent.describe.callbacks import callbacks as describe_callbacks
 from kerasprov_agent.describe.values import plain
-from kerasprov_agent.hooks import calls, changes, events, training
+from kerasprov_agent.hooks import calls, changes, events, training, wrapping
 
 
 class Epoch:
@@ -41,6 +41,7 @@ class Epoch:
 
 def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> None:
     """Data are prepared, the model is built: record what Keras resolved."""
+    wrapping.restore()
     model = getattr(callbacks, "_model", None) or vars(callbacks).get("model")
     call = calls.enclosing_fit(model)
     if call is None or call.callbacks is not None:

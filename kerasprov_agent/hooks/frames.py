@@ -31,6 +31,18 @@ def program_place() -> str | None:
     return next((place(frame) for frame in callers() if not is_library(frame)), None)
 
 
+def calling_module() -> str | None:
+    """The module that called Keras: the program's own, or a library's that calls it for that.
+
+    Keras' wrappers for scikit-learn count as such a library; tools that only wrap `fit` do not.
+    """
+    for frame in callers():
+        name = str(frame.f_globals.get("__name__", ""))
+        if ".wrappers." in name or not (is_library(frame) or _package(frame) == "mlflow"):
+            return name or None
+    return None
+
+
 def actor() -> str | None:
     """The class of the callback that is at work; without one, the place in the program.
 

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from kerasprov_agent import clock, guard, meters, process
 from kerasprov_agent.describe import data, models
 from kerasprov_agent.describe import optimizers as describe
-from kerasprov_agent.hooks import calls, frames, optimizers, training
+from kerasprov_agent.hooks import calls, frames, optimizers, searches, training
 from kerasprov_agent.recorder import Recorder, Run
 
 WRITE_SECONDS = 1.0
@@ -212,6 +212,8 @@ def _begin(
     run = record.run_started(
         kind=kind,
         parent_id=outer.run.id if outer else None,
+        caller=frames.calling_module(),
+        trial=searches.current_trial(),
         state_id=training.ensure_state(record, first) if found else None,
         compile_id=training.ensure_compiled(record, first) if compiled else None,
         loss=models.name_of(getattr(first, "loss", None)) if compiled else None,

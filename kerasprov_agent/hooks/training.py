@@ -9,7 +9,7 @@ from typing import Any
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
-from kerasprov_agent.hooks import calls, optimizers
+from kerasprov_agent.hooks import calls, frames, optimizers, searches, wrapping
 from kerasprov_agent.recorder import Recorder
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
@@ -40,6 +40,7 @@ def arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
 
 def before_compile(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> tuple[float, Any]:
     """Note when it began, and its arguments until it has ended."""
+    wrapping.restore()
     return clock.now(), arguments(wrapped, args, kwargs)
 
 
@@ -105,6 +106,8 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     run = record.run_started(
         kind="fit",
         parent_id=outer.run.id if outer else None,
+        caller=frames.calling_module(),
+        trial=searches.current_trial(),
         state_id=ensure_state(record, model),
         compile_id=ensure_compiled(record, model),
         loss=models.name_of(getattr(model, "loss", None)),

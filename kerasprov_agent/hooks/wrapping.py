@@ -11,7 +11,7 @@ import copy
 import functools
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import wrapt
 
@@ -66,7 +66,18 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
 _MISSING = object()
 _on = False
-_applied: list[tuple[type, str, Any, Any]] = []
+
+
+class _Applied(NamedTuple):
+    owner: type
+    name: str
+    original: Any
+    """What the class itself had, maybe nothing."""
+    patch: Any
+    make: Callable[[Any], Any]
+
+
+_applied: list[_Applied] = []
 
 
 def _is_on() -> bool:
@@ -109,9 +120,7 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
 
 def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     """Wrap a method on `owner` itself, inherited or not; once, whoever else has wrapped it."""
-    found = _raw(owner, name)
-    if not _has_ours(found):
-        _put(owner, name, Patch(found, wrapper, owner, name))
+    _put(owner, name, lambda found: Patch(found, wrapper, owner, name))
 
 
 def apply_plain(owner: type, name: str, after: After) -> None:
@@ -119,17 +128,24 @@ def apply_plain(owner: type, name: str, after: After) -> None:
 
     `after` gets the positional arguments for a token.
     """
-    found = _raw(owner, name)
-    if not _has_ours(found):
-        _put(owner, name, _plain(found, after))
+    _put(owner, name, lambda found: _plain(found, after))
 
 
 def apply_setter(owner: type, name: str, after: After) -> None:
     """Observe what is assigned to a property."""
+
+    def make(found: Any) -> property:
+        return property(found.fget, _plain(found.fset, after), found.fdel, found.__doc__)
+
+    _put(owner, name, make)
+
+
+def _put(owner: type, name: str, make: Callable[[Any], Any]) -> None:
     found = _raw(owner, name)
-    if not _has_ours(found.fset):
-        setter = _plain(found.fset, after)
-        _put(owner, name, property(found.fget, setter, found.fdel, found.__doc__))
+    if not _has_ours(found):
+        patch = make(found)
+        _applied.append(_Applied(owner, name, vars(owner).get(name, _MISSING), patch, make))
+        setattr(owner, name, patch)
 
 
 def _plain(function: Any, after: After) -> Any:
@@ -151,16 +167,20 @@ def _plain(function: Any, after: After) -> Any:
     return observed
 
 
-def _put(owner: type, name: str, patch: Any) -> None:
-    _applied.append((owner, name, vars(owner).get(name, _MISSING), patch))
-    setattr(owner, name, patch)
+def restore() -> None:
+    """Wrap again what another tool has set back to Keras' own, as mlflow does when disabled."""
+    for one in list(_applied) if _on else ():
+        found = _raw(one.owner, one.name)
+        if not _has_ours(found) and _is_of(one.owner, found):
+            _applied.remove(one)
+            _put(one.owner, one.name, one.make)
 
 
 def remove() -> None:
     """Take out every patch; where another tool's lies on top ours stays, switched off."""
     switch(False)
     while _applied:
-        owner, name, original, patch = _applied.pop()
+        owner, name, original, patch, _ = _applied.pop()
         if vars(owner).get(name) is not patch:
             continue
         if original is _MISSING:
@@ -177,7 +197,15 @@ def _raw(owner: type, name: str) -> Any:
     raise AttributeError(f"{owner.__qualname__} has no {name}")
 
 
+def _is_of(owner: type, function: Any) -> bool:
+    """Whether a function is of the class' own package, not another tool's wrapper."""
+    module = str(getattr(function, "__globals__", {}).get("__name__"))
+    return module.partition(".")[0] == owner.__module__.partition(".")[0]
+
+
 def _has_ours(function: Any) -> bool:
+    if isinstance(function, property):
+        function = function.fset
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
         if getattr(type(function), "_self_kerasprov", False) or (

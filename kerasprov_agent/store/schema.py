@@ -162,12 +162,48 @@ CREATE TABLE compile (
     run_eagerly INTEGER
 );
 
+-- A search for hyperparameters: KerasTuner's Tuner.search.
+CREATE TABLE search (
+    id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    class_name TEXT NOT NULL,      -- RandomSearch, Hyperband, ...
+    name TEXT,                     -- the tuner's project_name
+    directory TEXT,                -- where the tuner keeps its files
+    objective TEXT,
+    direction TEXT,                -- min, max
+    settings TEXT,                 -- JSON object: the tuner's and its oracle's
+    space TEXT,                    -- JSON array: the hyperparameters and their ranges
+    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    exception_type TEXT,
+    exception TEXT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT
+);
+CREATE INDEX search_execution ON search (execution_id);
+
+-- One trial of a search; tried again after a fault it is another row.
+CREATE TABLE trial (
+    id TEXT PRIMARY KEY,
+    search_id TEXT NOT NULL REFERENCES search (id),
+    name TEXT NOT NULL,            -- KerasTuner's trial_id
+    hyperparameters TEXT,          -- JSON object; also as params of its runs, source trial
+    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    message TEXT,                  -- KerasTuner's, of a trial that failed
+    score REAL,                    -- of the objective
+    best_step INTEGER,             -- KerasTuner's: the epoch of that score
+    started_at TEXT NOT NULL,
+    ended_at TEXT
+);
+CREATE INDEX trial_search ON trial (search_id);
+
 -- One training: a fit(), or a loop of the program's own.
 CREATE TABLE run (
     number INTEGER PRIMARY KEY,    -- within this file; what people type
     id TEXT NOT NULL UNIQUE,       -- execution id#fit-n; the same in every file
     execution_id TEXT NOT NULL REFERENCES execution (id),
     parent_id TEXT,                -- the run within which this one was started
+    trial_id TEXT REFERENCES trial (id),   -- the trial of a search that it belongs to
+    caller TEXT,                   -- module that called: __main__, scikeras.wrappers, ...
     kind TEXT NOT NULL,            -- fit, train_on_batch, loop (of the program over an optimizer)
     label TEXT NOT NULL,           -- setting `name`, or the script's name
     name TEXT NOT NULL UNIQUE,     -- the label, with a number where it was taken
@@ -202,7 +238,7 @@ CREATE INDEX run_label ON run (label);
 -- Every argument and hyperparameter of a run, under the place it came from.
 CREATE TABLE param (
     run_id TEXT NOT NULL REFERENCES run (id),
-    source TEXT NOT NULL,          -- fit, optimizer, seed
+    source TEXT NOT NULL,          -- fit, optimizer, seed, trial
     name TEXT NOT NULL,
     value,                         -- as Python had it; lists and dicts as JSON
     PRIMARY KEY (run_id, source, name)

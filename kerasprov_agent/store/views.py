@@ -24,10 +24,32 @@ SELECT
     r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
     e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags,
-    r.exception_type, r.exception, r.ended_at, r.label, r.id, r.execution_id
+    r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id, r.id, r.execution_id
 FROM run r
 JOIN execution e ON e.id = r.execution_id
 LEFT JOIN architecture a ON a.id = r.architecture_id;
+
+-- One row a search for hyperparameters.
+CREATE VIEW searches AS
+SELECT
+    s.started_at, s.status, s.class_name, s.name, s.objective, s.direction,
+    (SELECT count(*) FROM trial t WHERE t.search_id = s.id) AS trials,
+    (SELECT CASE s.direction WHEN 'max' THEN max(t.score) ELSE min(t.score) END
+     FROM trial t WHERE t.search_id = s.id) AS best_score,
+    (julianday(s.ended_at) - julianday(s.started_at)) * 86400.0 AS seconds,
+    s.settings, s.space, s.directory, s.exception_type, s.exception, s.id, s.execution_id
+FROM search s;
+
+-- One row a trial of a search, with the runs that it took.
+CREATE VIEW trials AS
+SELECT
+    s.name AS search, t.name AS trial, t.status, t.score, s.objective, s.direction,
+    t.hyperparameters, t.best_step,
+    (SELECT count(*) FROM run r WHERE r.trial_id = t.id) AS runs,
+    (SELECT group_concat(r.number) FROM run r WHERE r.trial_id = t.id) AS run_numbers,
+    (julianday(t.ended_at) - julianday(t.started_at)) * 86400.0 AS seconds,
+    t.message, t.started_at, t.id, t.search_id
+FROM trial t JOIN search s ON s.id = t.search_id;
 
 -- One row an epoch: the run's hyperparameters, times in seconds, then a column a metric.
 CREATE VIEW epochs AS

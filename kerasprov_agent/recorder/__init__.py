@@ -1,0 +1,18 @@
+"""The record of an execution: what the hooks saw becomes rows, and rows become committed.
+
+Identifiers are the execution's id and a local name: `<uuid>#fit-1`.
+"""
+
+from __future__ import annotations
+
+from kerasprov_agent.recorder.models import Models
+from kerasprov_agent.recorder.run import Run
+from kerasprov_agent.recorder.searches import Searches
+from kerasprov_agent.recorder.training import Trainings
+from kerasprov_agent.recorder.uses import Uses
+
+__all__ = ["Recorder", "Run"]
+
+
+class Recorder(Models, Searches, Trainings, Uses):
+    """Turns plain facts into rows of one execution."""

@@ -1,0 +1,66 @@
+"""What every part of the record needs: identifiers, the time, the way to the store."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from kerasprov_agent import clock
+from kerasprov_agent.recorder.run import Run
+from kerasprov_agent.store import rows
+from kerasprov_agent.store.operations import Operation, described_like, insert
+
+
+class Base:
+    """An execution, and the rows that belong to it."""
+
+    def __init__(self, parent_id: str | None, keras: Mapping[str, Any]) -> None:
+        # sqlite3 is not loaded before there is something to record.
+        from kerasprov_agent.execution import Execution
+
+        self.execution = Execution(parent_id, keras)
+        self.backend: str | None = keras.get("backend")
+        self.gpus_known = False
+        self._numbers: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self.runs = 0
+        self.epochs = 0
+
+    def _id(self, kind: str) -> str:
+        with self._lock:
+            self._numbers[kind] += 1
+            return f"{self.execution.id}#{kind}-{self._numbers[kind]}"
+
+    def _write(self, *operations: Operation) -> None:
+        self.execution.write(operations)
+
+    def _now(self) -> str:
+        return clock.iso(clock.now())
+
+    def _entity(self, entity_id: str, kind: str, seen_at: str, **columns: Any) -> Operation:
+        row = {"id": entity_id, "execution_id": self.execution.id, "kind": kind}
+        return insert("entity", {**row, "seen_at": seen_at, **columns})
+
+    def _next_state(self, run: Run, state_id: str, now: str) -> tuple[str, list[Operation]]:
+        entity_id = self._id("model")
+        return entity_id, [
+            self._entity(entity_id, "model", now),
+            described_like(entity_id, state_id),
+            insert("generated", {"entity_id": entity_id, "activity_id": run.id, "at": now}),
+            rows.derived(entity_id, state_id, run.id),
+        ]
+
+    def _dataset(
+        self, facts: Mapping[str, Any] | None, activity_id: str, role: str, now: str
+    ) -> tuple[str | None, list[Operation]]:
+        if facts is None:
+            return None, []
+        entity_id = self._id("data")
+        columns = {k: facts[k] for k in ("class_name", "samples", "batches", "batch_size")}
+        operations = [
+            self._entity(entity_id, "dataset", now, name=role, **columns),
+            *rows.arrays(entity_id, facts["arrays"]),
+        ]
+        return entity_id, [*operations, rows.used(activity_id, entity_id, role, now)]

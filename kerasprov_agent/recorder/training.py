@@ -1,0 +1,200 @@
+"""Runs: what began them, their epochs and changes, what ended them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasprov_agent import clock
+from kerasprov_agent.describe import models, outcomes
+from kerasprov_agent.describe.values import flat, to_json
+from kerasprov_agent.recorder.base import Base
+from kerasprov_agent.recorder.run import Run
+from kerasprov_agent.store import rows
+from kerasprov_agent.store.operations import (
+    Operation,
+    insert,
+    measured,
+    replaced_architecture,
+    update,
+)
+
+
+class Trainings(Base):
+    """Records trainings."""
+
+    def run_started(
+        self,
+        kind: str,
+        parent_id: str | None,
+        caller: str | None,
+        trial: tuple[str, Mapping[str, Any]] | None,
+        state_id: str | None,
+        compile_id: str | None,
+        loss: str | None,
+        optimizers: Sequence[Mapping[str, Any]],
+        arguments: Mapping[str, Any],
+        training_data: Mapping[str, Any] | None,
+        validation_data: Mapping[str, Any] | None,
+        validation_source: str | None,
+    ) -> Run:
+        """`fit` was called, or a loop of the program's own began to train a model.
+
+        `trial` is the id of the search's trial that it belongs to, and its hyperparameters.
+        """
+        run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, arguments.get("epochs"))
+        # Which of several trains is seen when it is over.
+        optimizer = optimizers[0] if len(optimizers) == 1 else None
+        now = self._now()
+        self.runs += 1
+        training_id, of_training = self._dataset(training_data, run.id, "training_data", now)
+        validation_id, of_validation = self._dataset(
+            validation_data, run.id, "validation_data", now
+        )
+        row = {
+            "id": run.id,
+            "execution_id": self.execution.id,
+            "parent_id": parent_id,
+            "trial_id": trial[0] if trial else None,
+            "caller": caller,
+            "kind": kind,
+            "label": self.execution.label,
+            "status": "running",
+            "started_at": now,
+            "compile_id": compile_id,
+            "initial_model_id": state_id,
+            "training_data_id": training_id,
+            "validation_data_id": validation_id,
+            "validation_source": validation_source,
+            "optimizer": optimizer and optimizer["class_name"],
+            "learning_rate": optimizer and optimizer["learning_rate"],
+            "loss": loss,
+            "batch_size": arguments.get("batch_size") or (training_data or {}).get("batch_size"),
+            "epochs_planned": run.planned,
+        }
+        self._write(
+            insert("run", row),
+            *of_training,
+            *of_validation,
+            *([rows.used(run.id, state_id, "initial_model", now)] if state_id else []),
+            *rows.params(run.id, "fit", arguments),
+            *rows.params(run.id, "trial", trial[1] if trial else {}),
+            *rows.params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
+            *(rows.optimizer(run.id, i, one) for i, one in enumerate(optimizers)),
+        )
+        return run
+
+    def architecture_seen(self, run: Run, facts: Mapping[str, Any]) -> None:
+        """The structure of a run's model."""
+        layers = facts["layers"]
+        earlier, run.architecture_id = run.architecture_id, facts["id"]
+        row = {k: facts[k] for k in facts if k != "layers"}
+        derived = {
+            "layers": len(layers),
+            "activation": models.hidden_activation(layers),
+            "dropout": models.dropout_rate(layers),
+        }
+        self._write(
+            insert("architecture", {**row, **derived}),
+            *(insert("layer", {"architecture_id": facts["id"], **layer}) for layer in layers),
+            update("run", {"architecture_id": facts["id"]}, {"id": run.id}),
+            update("entity", {"architecture_id": facts["id"]}, {"id": run.initial_model_id}),
+            *([replaced_architecture(earlier)] if earlier and earlier != facts["id"] else []),
+        )
+
+    def run_prepared(
+        self,
+        run: Run,
+        parameters: Mapping[str, Any],
+        feed: Mapping[str, Any],
+        callbacks: Sequence[Mapping[str, Any]],
+        seeds: Mapping[str, int],
+    ) -> None:
+        """Keras has prepared the data and built the model; the first epoch comes next."""
+        planned = parameters.get("epochs")
+        run.planned = planned if isinstance(planned, int) else run.planned
+        row = {
+            "training_started_at": self._now(),
+            "epochs_planned": run.planned,
+            "steps_per_epoch": parameters.get("steps") or feed.get("batches"),
+            "samples": feed.get("samples"),
+        }
+        if feed.get("batch_size"):
+            row["batch_size"] = feed["batch_size"]
+        self._write(
+            update("run", row, {"id": run.id}),
+            *rows.params(run.id, "seed", seeds),
+            *rows.callbacks(run.id, callbacks),
+        )
+
+    def gpus_seen(self, names: list[str] | None) -> None:
+        """The GPUs of the machine, asked for once a training has begun."""
+        self.gpus_known = True
+        if names is not None:
+            self._write(update("execution", {"gpus": to_json(names)}, {"id": self.execution.id}))
+
+    def optimizer_joined(self, run: Run, position: int, optimizer: Mapping[str, Any]) -> None:
+        """A loop has another optimizer besides; which of them trained is seen at its end."""
+        self._write(
+            rows.optimizer(run.id, position, optimizer),
+            update("run", {"optimizer": None, "learning_rate": None}, {"id": run.id}),
+        )
+
+    def changed(
+        self, run: Run, epoch: int | None, name: str, old: Any, new: Any, by: str | None
+    ) -> None:
+        """A hyperparameter was altered; committed with the epoch, or the run's end."""
+        row = {"run_id": run.id, "position": run.position("change"), "epoch": epoch}
+        row.update(at=self._now(), name=name, old=old, new=new, by=by)
+        run.changes.append(insert("change", row))
+
+    def happened(
+        self, run: Run, epoch: int | None, kind: str, by: str | None, details: Mapping[str, Any]
+    ) -> None:
+        """A callback or the program did something to a run."""
+        row = {"run_id": run.id, "position": run.position("event"), "epoch": epoch}
+        row.update(at=self._now(), kind=kind, by=by, details=to_json(details))
+        self._write(insert("event", row))
+
+    def epoch_ended(self, run: Run, row: dict[str, Any], metrics: Mapping[str, Any]) -> None:
+        """An epoch, with every metric that Keras reported; committed before training goes on."""
+        run.epochs += 1
+        self.epochs += 1
+        changes, run.changes = run.changes, []
+        self._write(measured("epoch", {"run_id": run.id, **row}, metrics), *changes)
+
+    def loop_goes_on(self, run: Run, steps: int) -> None:
+        """So many steps of a loop are done."""
+        changes, run.changes = run.changes, []
+        self._write(update("run", {"steps": steps}, {"id": run.id}), *changes)
+
+    def run_ended(
+        self,
+        run: Run,
+        state_id: str | None,
+        exc: BaseException | None,
+        *,
+        trained: bool,
+        optimizers: Sequence[Mapping[str, Any]],
+        ended_at: float | None = None,
+        **columns: Any,
+    ) -> str | None:
+        """`fit` returned or raised, or a loop is over; returns the id of the model it left."""
+        now = self._now() if ended_at is None else clock.iso(ended_at)
+        trained_id, operations = state_id, list[Operation]()
+        if trained and state_id is not None:
+            trained_id, operations = self._next_state(run, state_id, now)
+        row = {
+            **outcomes.columns(exc),
+            "ended_at": now,
+            "trained_model_id": trained_id if trained else None,
+            **columns,
+        }
+        self._write(
+            *operations,
+            *run.changes,
+            *rows.optimizers_after(run.id, optimizers),
+            update("run", row, {"id": run.id}),
+        )
+        self.execution.run_ended()
+        return trained_id
