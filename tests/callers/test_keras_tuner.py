@@ -163,7 +163,7 @@ tuner.search(x, y, epochs=3, verbose=0, callbacks=[Stop()])
 
 def test_a_search_that_is_broken_off(tmp_path: Path) -> None:
     done = recorded(tmp_path, STOPPED)
-    assert done.returncode == -2, done.stderr.decode()
+    assert done.returncode != 0 and b"KeyboardInterrupt" in done.stderr
     database = tmp_path / "kerasprov.db"
     assert row(database, "SELECT status FROM search")["status"] == "interrupted"
     assert row(database, "SELECT status, score FROM trial") == {
