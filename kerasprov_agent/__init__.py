@@ -15,6 +15,13 @@ __version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
 """What is instrumented once the program has imported it."""
+SPAWNING = (
+    "multiprocessing.popen_fork",
+    "multiprocessing.spawn",
+    "loky.backend.spawn",
+    "joblib.externals.loky.backend.spawn",
+)
+"""What starts children of this process that are to be armed too; joblib has a loky of its own."""
 
 
 def start() -> None:
@@ -24,7 +31,8 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    import_hook.watch(PACKAGES, _instrument)
+    hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
+    import_hook.watch(hooks)
 
 
 def stop() -> None:
@@ -33,7 +41,7 @@ def stop() -> None:
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
     import_hook.unwatch()
-    for name, act in (("hooks", "remove"), ("process", "finish")):
+    for name, act in (("hooks", "remove"), ("children", "remove"), ("process", "finish")):
         module = sys.modules.get(f"{__name__}.{name}")
         if module is not None:
             guard.always(getattr(module, act))
@@ -43,6 +51,12 @@ def _instrument(package: object) -> None:
     from kerasprov_agent import hooks
 
     hooks.install(package)
+
+
+def _equip(spawn: object) -> None:
+    from kerasprov_agent import children
+
+    children.watch(spawn)
 
 
 start()

@@ -6,14 +6,13 @@ import hashlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import kerasprov_agent
-from kerasprov_agent import clock, guard, settings
-from kerasprov_agent.describe import code, machine, outcomes
+from kerasprov_agent import clock, guard, identity, settings
+from kerasprov_agent.describe import code, job, machine, outcomes
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.writer import Writer
@@ -22,40 +21,28 @@ FACTS_SECONDS = 2.0
 """How long the end of a program waits for what git has not told yet."""
 
 
-def uuid7() -> str:
-    """A UUID of version 7 (RFC 9562): sorts by time, and is otherwise random."""
-    milliseconds = int(time.time() * 1000)
-    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    number = number & ~(0xF << 76) | (0x7 << 76)
-    number = number & ~(0x3 << 62) | (0x2 << 62)
-    text = f"{number:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
 class Execution:
     """The row of `execution`, and the way to the database for all that belongs to it."""
 
-    def __init__(self, parent_id: str | None, keras: Mapping[str, Any]) -> None:
-        self.id = uuid7()
+    def __init__(self, keras: Mapping[str, Any]) -> None:
+        self.id = identity.own()
         self.settings = settings.Values()
-        self._program = code.program(_started_by_runner())
+        self._program = code.program(identity.program)
         self.label = self.settings.name or _label(self._program)
         self._writer = Writer(self.settings.db, self.id)
-        self._begin: Sequence[Operation] = self._first_operations(parent_id, keras)
+        self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
         self._git = threading.Thread(target=self._ask_git, name="kerasprov-git", daemon=True)
         self._git.start()
 
-    def _first_operations(
-        self, parent_id: str | None, keras: Mapping[str, Any]
-    ) -> Sequence[Operation]:
+    def _first_operations(self, keras: Mapping[str, Any]) -> Sequence[Operation]:
         packages = machine.packages()
         digest = hashlib.sha256(to_json(packages).encode()).hexdigest()
         script = code.source(self._program["source_file"])
         facts = machine.facts()
         row = {
             "id": self.id,
-            "parent_id": parent_id,
+            "parent_id": identity.parent(),
             "label": self.label,
             "tags": to_json(self.settings.tags) if self.settings.tags else None,
             "kind": self._program["kind"],
@@ -67,6 +54,7 @@ class Execution:
             "status": "running",
             **keras,
             **facts,
+            **(guard.attempt(job.job) or {}),
             "environment": to_json(facts["environment"]),
             "agent_version": kerasprov_agent.__version__,
             "packages_sha256": digest,
@@ -140,7 +128,7 @@ class Execution:
 
     def _outcome(self, exc: BaseException | None, at_exit: bool) -> dict[str, Any]:
         """The exit status, known under the runner; `sys.exit` alone is no exception to report."""
-        if not at_exit or not _started_by_runner():
+        if not at_exit or "kerasprov_agent.runner" not in sys.modules:
             return {}
         if exc is None:
             return {"exit_status": 0}
@@ -162,11 +150,6 @@ class Execution:
     def abandon(self) -> None:
         """In a forked child: this is the parent's."""
         self._writer.abandon()
-
-
-def _started_by_runner() -> dict[str, str]:
-    runner = sys.modules.get("kerasprov_agent.runner")
-    return runner.program if runner is not None else {}
 
 
 def _label(program: Mapping[str, Any]) -> str:

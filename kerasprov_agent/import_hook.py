@@ -1,4 +1,4 @@
-"""Tells when the program itself has imported Keras. Imports nothing that Python has not loaded.
+"""Tells when the program itself has imported a module. Imports nothing that Python has not loaded.
 
 wrapt's post-import hooks would do the same, but wrapt costs 45 ms and asyncio before Keras is
 there, lets errors into the user's `import keras`, and fires once only.
@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Hook = Callable[[Any], None]
@@ -45,11 +45,12 @@ class _Loader:
 class _Finder:
     """Finds nothing itself: lets the others find the module, then puts `_Loader` around it."""
 
-    def __init__(self, names: Iterable[str], hook: Hook) -> None:
-        self.names, self.hook = frozenset(names), hook
+    def __init__(self, hooks: Mapping[str, Hook]) -> None:
+        self.hooks = hooks
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if fullname not in self.names:
+        hook = self.hooks.get(fullname)
+        if hook is None:
             return None
         for finder in sys.meta_path:
             if isinstance(finder, _Finder) or not hasattr(finder, "find_spec"):
@@ -57,17 +58,17 @@ class _Finder:
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    stepping_aside: Any = _Loader(spec.loader, self.hook)
+                    stepping_aside: Any = _Loader(spec.loader, hook)
                     spec.loader = stepping_aside
                 return spec
         return None
 
 
-def watch(names: Iterable[str], hook: Hook) -> None:
-    """Call `hook(module)` whenever one of `names` has been imported, and now if it already is."""
+def watch(hooks: Mapping[str, Hook]) -> None:
+    """Call a module's hook whenever it has been imported, and now if it already is."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(names, hook))
-    for name in names:
+        sys.meta_path.insert(0, _Finder(hooks))
+    for name, hook in hooks.items():
         module = sys.modules.get(name)
         # A lazily loaded module would be loaded by a look at it; it fires when it is used.
         if module is None or type(module).__name__ == "_LazyModule":

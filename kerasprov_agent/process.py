@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from kerasprov_agent import guard
+from kerasprov_agent import guard, identity
 from kerasprov_agent.recorder import Recorder
 
 keras: dict[str, Any] = {}
@@ -22,7 +22,6 @@ forgetting: list[Callable[[], None]] = []
 """Called in a forked child, and when the agent stops: nothing is in progress any more."""
 
 _current: Recorder | None = None
-_parent_id: str | None = None
 _lock = threading.Lock()
 _watching = False
 _raised: BaseException | None = None
@@ -33,7 +32,8 @@ def current() -> Recorder:
     global _current
     with _lock:
         if _current is None:
-            _current = Recorder(_parent_id, keras)
+            _current = Recorder(keras)
+            _end_with_multiprocessing()
         return _current
 
 
@@ -44,18 +44,32 @@ def watch_forks() -> None:
         _watching = True
         atexit.register(guard.always, _at_exit)
         if hasattr(os, "register_at_fork"):
+            identity.watch_forks()
             os.register_at_fork(after_in_child=_forked)
+
+
+def _end_with_multiprocessing() -> None:
+    """A child of multiprocessing leaves without Python's own exit, which would tell us."""
+    util, parent = (
+        sys.modules.get("multiprocessing.util"),
+        sys.modules.get("multiprocessing.process"),
+    )
+    if util is not None and parent is not None and parent.parent_process() is not None:
+        util.Finalize(None, guard.always, (_at_exit_of_child,), exitpriority=-1000)
+
+
+def _at_exit_of_child() -> None:
+    _finish(sys.exc_info()[1], at_exit=False)
 
 
 def _forked() -> None:
     """In the child: nothing is recorded until it trains itself, then as an execution of its own."""
-    global _current, _parent_id, _lock, _raised
+    global _current, _lock, _raised
     _lock = threading.Lock()
     _raised = None
     for forget in forgetting:
         forget()
     if _current is not None:
-        _parent_id = _current.execution.id
         _current.execution.abandon()
         _current = None
 
@@ -89,4 +103,5 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
         for forget in forgetting:
             forget()
     if recorder is not None:
+        identity.renew()
         recorder.execution.end(exc, at_exit, recorder.runs, recorder.epochs)

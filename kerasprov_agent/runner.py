@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pkgutil import get_importer
 from types import ModuleType, TracebackType
 
-from kerasprov_agent import guard, settings
+from kerasprov_agent import guard, identity, settings
 
 USAGE = "usage: python -m kerasprov_agent [options] (SCRIPT | DIR | ZIP | -m MODULE) [ARGS…]"
 COMMANDS = frozenset(("runs", "show", "prov", "path", "config"))
@@ -133,14 +133,10 @@ def _read(target: str, path: str) -> bytes:
 
 
 def _install(main_module: ModuleType, target: str, kind: str) -> None:
-    program.update(target=target, kind=kind)
+    identity.program.update(target=target, kind=kind)
     sys.modules["__main__"] = main_module
     if "__mp_main__" in sys.modules:
         sys.modules["__mp_main__"] = main_module
-
-
-program: dict[str, str] = {}
-"""What is being run (`target`, `kind`); empty where the program was not started by the runner."""
 
 
 def _tell_process(exc: BaseException) -> None:

@@ -127,6 +127,18 @@ def set_option(name: str, text: str) -> None:
     _options[name] = text
 
 
+def options() -> dict[str, str]:
+    """The options that were given before the script."""
+    return dict(_options)
+
+
+def inherit(options: Mapping[str, str], start_directory: str) -> None:
+    """Take over from the process that started this one."""
+    global _start_directory
+    _options.update(options)
+    _start_directory = start_directory
+
+
 class Values:
     """The settings in force: an attribute each, and `source` tells where each came from."""
 

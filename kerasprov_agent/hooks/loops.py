@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from kerasprov_agent import clock, guard, meters, process
-from kerasprov_agent.describe import data, models
+from kerasprov_agent.describe import data, distribution, models
 from kerasprov_agent.describe import optimizers as describe
 from kerasprov_agent.hooks import calls, frames, optimizers, searches, training
 from kerasprov_agent.recorder import Recorder, Run
@@ -209,16 +209,17 @@ def _begin(
     first = found[0] if found else None
     own = getattr(first, "optimizer", None)
     compiled = own is not None and any(one.optimizer() is own for one in held)
+    trial_id, hyperparameters = searches.current_trial()
     run = record.run_started(
         kind=kind,
         parent_id=outer.run.id if outer else None,
         caller=frames.calling_module(),
-        trial=searches.current_trial(),
+        trial_id=trial_id,
         state_id=training.ensure_state(record, first) if found else None,
         compile_id=training.ensure_compiled(record, first) if compiled else None,
         loss=models.name_of(getattr(first, "loss", None)) if compiled else None,
         optimizers=[one.row for one in held],
-        arguments={},
+        params={"trial": hyperparameters, "distribution": distribution.distribution(first)},
         training_data=_first_batch(given),
         validation_data=None,
         validation_source=None,

@@ -27,12 +27,12 @@ class _Stack(threading.local):
 _stack = _Stack()
 
 
-def current_trial() -> tuple[str, dict[str, Any]] | None:
+def current_trial() -> tuple[str | None, dict[str, Any]]:
     """The id of the trial in progress on this thread, and its hyperparameters as of now."""
     for search in reversed(_stack.searches):
         if search.trial_id is not None:
             return search.trial_id, searches.values(search.hyperparameters)
-    return None
+    return None, {}
 
 
 def before_search(_wrapped: Any, tuner: Any, _args: Any, _kwargs: Any) -> Search:

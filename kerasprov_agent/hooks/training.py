@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import clock, guard, process
-from kerasprov_agent.describe import data, models
+from kerasprov_agent.describe import data, distribution, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
 from kerasprov_agent.hooks import calls, frames, optimizers, searches, wrapping
 from kerasprov_agent.recorder import Recorder
@@ -103,16 +103,21 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     record = process.current()
     outer = calls.enclosing_fit()
     held = optimizers.of_model(model)
+    trial_id, hyperparameters = searches.current_trial()
     run = record.run_started(
         kind="fit",
         parent_id=outer.run.id if outer else None,
         caller=frames.calling_module(),
-        trial=searches.current_trial(),
+        trial_id=trial_id,
         state_id=ensure_state(record, model),
         compile_id=ensure_compiled(record, model),
         loss=models.name_of(getattr(model, "loss", None)),
         optimizers=[one.row for one in held],
-        arguments=_plain_arguments(given),
+        params={
+            "fit": _plain_arguments(given),
+            "trial": hyperparameters,
+            "distribution": distribution.distribution(model),
+        },
         training_data=_training_data(given),
         validation_data=_validation_data(given),
         validation_source=_validation_source(given),

@@ -16,11 +16,11 @@ from kerasprov_agent.store.operations import Operation, described_like, insert
 class Base:
     """An execution, and the rows that belong to it."""
 
-    def __init__(self, parent_id: str | None, keras: Mapping[str, Any]) -> None:
+    def __init__(self, keras: Mapping[str, Any]) -> None:
         # sqlite3 is not loaded before there is something to record.
         from kerasprov_agent.execution import Execution
 
-        self.execution = Execution(parent_id, keras)
+        self.execution = Execution(keras)
         self.backend: str | None = keras.get("backend")
         self.gpus_known = False
         self._numbers: Counter[str] = Counter()

@@ -28,20 +28,21 @@ class Trainings(Base):
         kind: str,
         parent_id: str | None,
         caller: str | None,
-        trial: tuple[str, Mapping[str, Any]] | None,
+        trial_id: str | None,
         state_id: str | None,
         compile_id: str | None,
         loss: str | None,
         optimizers: Sequence[Mapping[str, Any]],
-        arguments: Mapping[str, Any],
+        params: Mapping[str, Mapping[str, Any]],
         training_data: Mapping[str, Any] | None,
         validation_data: Mapping[str, Any] | None,
         validation_source: str | None,
     ) -> Run:
         """`fit` was called, or a loop of the program's own began to train a model.
 
-        `trial` is the id of the search's trial that it belongs to, and its hyperparameters.
+        `params` are its arguments (under `fit`) and what else steers it, by where that stands.
         """
+        arguments = params.get("fit", {})
         run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, arguments.get("epochs"))
         # Which of several trains is seen when it is over.
         optimizer = optimizers[0] if len(optimizers) == 1 else None
@@ -55,7 +56,7 @@ class Trainings(Base):
             "id": run.id,
             "execution_id": self.execution.id,
             "parent_id": parent_id,
-            "trial_id": trial[0] if trial else None,
+            "trial_id": trial_id,
             "caller": caller,
             "kind": kind,
             "label": self.execution.label,
@@ -77,8 +78,11 @@ class Trainings(Base):
             *of_training,
             *of_validation,
             *([rows.used(run.id, state_id, "initial_model", now)] if state_id else []),
-            *rows.params(run.id, "fit", arguments),
-            *rows.params(run.id, "trial", trial[1] if trial else {}),
+            *(
+                row
+                for source, found in params.items()
+                for row in rows.params(run.id, source, found)
+            ),
             *rows.params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
             *(rows.optimizer(run.id, i, one) for i, one in enumerate(optimizers)),
         )

@@ -127,7 +127,8 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
     """Carry out one operation; the caller holds the transaction."""
     what, table, row, further = operation
     if what == "insert":
-        _insert(connection, table, _named(connection, row) if table == "run" else row)
+        complete = {"run": _named, "execution": _in_job}.get(table)
+        _insert(connection, table, complete(connection, row) if complete else row)
     elif what == "update":
         _update(connection, table, row, further)
     elif what == "describe":
@@ -195,6 +196,24 @@ def _named(connection: sqlite3.Connection, row: Row) -> Row:
         number += 1
         name = f"{label}-{number}"
     return {**row, "name": name}
+
+
+def _in_job(connection: sqlite3.Connection, row: Row) -> Row:
+    """Give an execution its job: the same launcher's variables may come again another day.
+
+    Another job begins where a process of the same rank is in it, or all of it was over before.
+    """
+    label, job, number = row.get("job"), row.get("job"), 1
+    while job is not None:
+        members = connection.execute(
+            "SELECT rank IS ? AND role IS ?, ended_at < ? FROM execution WHERE job = ? AND id <> ?",
+            (row["rank"], row["role"], row["started_at"], job, row["id"]),
+        ).fetchall()
+        if not members or not (any(same for same, _ in members) or all(o for _, o in members)):
+            return {**row, "job": job}
+        number += 1
+        job = f"{label}#{number}"
+    return row
 
 
 def _name_taken(connection: sqlite3.Connection, name: str) -> bool:

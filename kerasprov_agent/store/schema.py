@@ -40,7 +40,12 @@ CREATE TABLE source (
 -- One process of one program: a script, a module, a notebook kernel.
 CREATE TABLE execution (
     id TEXT PRIMARY KEY,           -- UUIDv7, sorts by time
-    parent_id TEXT,                -- the execution whose process was forked into this one
+    parent_id TEXT,                -- the process that started this one; has it recorded nothing,
+                                   -- there is no execution of that id
+    job TEXT,                      -- what launched it with others: slurm-12-0, tensorflow-…, ...
+    rank INTEGER,                  -- its place in the job, from 0
+    world_size INTEGER,            -- processes of the job
+    role TEXT,                     -- as the job names it: chief, worker, ...
     label TEXT,                    -- the name its runs get
     tags TEXT,                     -- JSON object
     kind TEXT,                     -- script, module, directory, zip, notebook, interactive, command
@@ -76,6 +81,7 @@ CREATE TABLE execution (
     git_dirty INTEGER,             -- 1: the working tree differs from the commit
     git_diff_sha256 TEXT REFERENCES source (sha256)
 );
+CREATE INDEX execution_job ON execution (job);
 
 -- The installed packages; executions with the same set share its rows.
 CREATE TABLE package (
@@ -238,7 +244,7 @@ CREATE INDEX run_label ON run (label);
 -- Every argument and hyperparameter of a run, under the place it came from.
 CREATE TABLE param (
     run_id TEXT NOT NULL REFERENCES run (id),
-    source TEXT NOT NULL,          -- fit, optimizer, seed, trial
+    source TEXT NOT NULL,          -- fit, optimizer, seed, trial, distribution
     name TEXT NOT NULL,
     value,                         -- as Python had it; lists and dicts as JSON
     PRIMARY KEY (run_id, source, name)

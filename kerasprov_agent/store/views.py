@@ -8,8 +8,18 @@ SELECT
     (SELECT count(*) FROM run r WHERE r.execution_id = e.id) AS runs,
     e.exception_type, e.exception, e.exit_status, e.user, e.host, e.pid, e.working_directory,
     e.python, e.keras_package, e.keras_version, e.backend, e.backend_version, e.cpu, e.gpus,
-    e.git_commit, e.git_branch, e.git_dirty, e.tags, e.id
+    e.git_commit, e.git_branch, e.git_dirty, e.tags, e.job, e.rank, e.world_size, e.role,
+    e.parent_id, e.id
 FROM execution e;
+
+-- One row a job: the executions that one launcher started together.
+CREATE VIEW jobs AS
+SELECT
+    e.job, min(e.started_at) AS started_at, count(*) AS executions, max(e.world_size) AS world_size,
+    (SELECT count(*) FROM run r JOIN execution x ON x.id = r.execution_id WHERE x.job = e.job)
+        AS runs,
+    group_concat(e.id) AS execution_ids
+FROM execution e WHERE e.job IS NOT NULL GROUP BY e.job;
 
 -- One row a training, its hyperparameters as columns.
 CREATE VIEW runs AS
@@ -23,7 +33,7 @@ SELECT
     END AS epochs_finished,
     r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
-    e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags,
+    e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags, e.job, e.rank,
     r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id, r.id, r.execution_id
 FROM run r
 JOIN execution e ON e.id = r.execution_id

@@ -40,7 +40,9 @@ def test_both_go_on(tmp_path: Path, head: str, flavour: str) -> None:
     losses, *of_mlflow = done.stdout.decode().strip().splitlines()[-2:]
     assert len(of_mlflow) == 1 and of_mlflow[0].startswith("FINISHED 2")
     database = tmp_path / "kerasprov.db"
-    assert [one["loss"] for one in rows(database, "SELECT loss FROM epochs ORDER BY run, epoch")] == eval(losses)
+    assert [
+        one["loss"] for one in rows(database, "SELECT loss FROM epochs ORDER BY run, epoch")
+    ] == eval(losses)
     runs = rows(database, "SELECT * FROM run ORDER BY number")
     assert [one["status"] for one in runs] == ["finished"] * 3
     assert [one["caller"] for one in runs] == ["__main__"] * 3

@@ -68,7 +68,9 @@ def test_a_grid_search_over_scikeras(recording: Path) -> None:
     assert {one["caller"] for one in runs} == {"scikeras.wrappers"}
     assert {one["status"] for one in runs} == {"finished"}
     assert {one["samples"] for one in runs} == {20, 40}
-    last = rows(recording, "SELECT loss FROM epoch WHERE run = ? ORDER BY epoch", runs[-1]["number"])
+    last = rows(
+        recording, "SELECT loss FROM epoch WHERE run = ? ORDER BY epoch", runs[-1]["number"]
+    )
     assert [one["loss"] for one in last] == search.best_estimator_.history_["loss"]
     units = rows(
         recording,

@@ -1,0 +1,62 @@
+"""Who this process is in the record: the id of its execution, and of the one that started it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+program: dict[str, str] = {}
+"""What `python -m kerasprov_agent` runs, here or in the process that started this one: `target`,
+`kind`. Empty where the program was started otherwise."""
+
+_own: str | None = None
+_parent: str | None = None
+_watching = False
+
+
+def uuid7() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by time, and is otherwise random."""
+    milliseconds = int(time.time() * 1000)
+    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | (0x7 << 76)
+    number = number & ~(0x3 << 62) | (0x2 << 62)
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def own() -> str:
+    """The id that this process' record has, or will have if it comes to one."""
+    global _own
+    if _own is None:
+        _own = uuid7()
+    return _own
+
+
+def parent() -> str | None:
+    """The id of the process that started this one, whether or not that has a record."""
+    return _parent
+
+
+def inherit(parent_id: str) -> None:
+    """This process was started by that one."""
+    global _parent
+    _parent = parent_id
+
+
+def watch_forks() -> None:
+    """Let forked children know whose they are."""
+    global _watching
+    if not _watching and hasattr(os, "register_at_fork"):
+        _watching = True
+        os.register_at_fork(before=own, after_in_child=_forked)
+
+
+def _forked() -> None:
+    global _own, _parent
+    _parent, _own = own(), None
+
+
+def renew() -> None:
+    """The record has ended; what follows is another execution."""
+    global _own
+    _own = None
