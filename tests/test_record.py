@@ -211,7 +211,7 @@ def test_a_generator(recording: Path) -> None:
     history = build().fit(generator(), steps_per_epoch=5, epochs=2, verbose=0)
     assert history_of(recording) == history.history
     found = row(recording, "SELECT * FROM run")
-    assert (found["steps_per_epoch"], found["batch_size"], found["samples"]) == (5, None, None)
+    assert (found["steps_per_epoch"], found["batch_size"], found["samples"]) == (5, 8, None)
     assert [e["steps"] for e in rows(recording, "SELECT * FROM epoch")] == [5, 5]
 
 

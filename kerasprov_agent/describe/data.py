@@ -6,46 +6,90 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import loaders, tf_data
 from kerasprov_agent.describe.values import dtype_name, list_shape, public_name
 
 FEED_LIMIT = 64
 """At most so many arrays of one nested input are described."""
+COLUMN_LIMIT = 200
 
 
 def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] | None:
     """Describe one input of `fit` or `evaluate`.
 
     Returns None for no input, else `class_name`, `samples`, `batches` and `batch_size` as far as
-    the object tells them without being read, and `arrays`: one dict an array with `role` (x, y,
-    sample_weight), `path` in a nested structure, `class_name`, `shape` (None where open), `dtype`.
+    the object tells them without being read, `arrays`: one dict an array with `role` (x, y,
+    sample_weight), `path` in a nested structure, `class_name`, `shape` (None where open), `dtype`,
+    and `details`: settings of a pipeline or a loader, columns of a frame.
     """
     if x is None:
         return None
+    facts: dict[str, Any] = {
+        "class_name": public_name(type(x)),
+        "samples": None,
+        "batches": None,
+        "batch_size": None,
+        "arrays": [],
+        "details": {},
+    }
     if _is_array(x) or isinstance(x, (list, tuple, dict)):
         arrays = [
             *_arrays(x, "x"),
             *_arrays(y, "y"),
             *_arrays(sample_weight, "sample_weight"),
         ][:FEED_LIMIT]
-        first = next((array["shape"] for array in arrays if array["shape"]), None)
-        return {
-            "class_name": public_name(type(x)),
-            "samples": first[0] if first else None,
-            "batches": None,
-            "batch_size": None,
-            "arrays": arrays,
-        }
-    if hasattr(x, "element_spec"):
-        return _tf_dataset(x)
-    if hasattr(x, "dataset") and hasattr(x, "batch_sampler"):
-        return _torch_loader(x)
-    return {
-        "class_name": public_name(type(x)),
-        "samples": None,
-        "batches": _length(x),
-        "batch_size": _batch_size(x),
-        "arrays": [],
-    }
+        shape = next((array["shape"] for array in arrays if array["shape"]), None)
+        facts.update(samples=shape[0] if shape else None, arrays=arrays, details=_columns(x, y))
+    elif hasattr(x, "element_spec"):
+        facts.update(
+            batches=tf_data.batches(x),
+            batch_size=tf_data.batch_size(x),
+            arrays=_by_role(x.element_spec),
+            details=guard.attempt(tf_data.details, x) or {},
+        )
+    else:
+        facts.update(batches=loaders.length(x), batch_size=loaders.batch_size(x))
+        if loaders.is_torch(x):
+            tensors = loaders.torch_tensors(x)
+            facts.update(
+                samples=loaders.length(x.dataset),
+                arrays=_by_role(tensors) if tensors else [],
+                details=guard.attempt(loaders.torch_details, x) or {},
+            )
+        else:
+            facts["details"] = guard.attempt(loaders.details, x) or {}
+    return facts
+
+
+def batch(found: Any) -> dict[str, Any]:
+    """The arrays of a batch that Keras has looked at, their first dimension open; `batch_size`."""
+    arrays = _by_role(found)
+    size = next((array["shape"][0] for array in arrays if array["shape"]), None)
+    for array in arrays:
+        if array["shape"]:
+            array["shape"] = [None, *array["shape"][1:]]
+    return {"arrays": arrays, "batch_size": size}
+
+
+def _by_role(found: Any) -> list[dict[str, Any]]:
+    """The parts of what a dataset gives: x, or x and y, or these and sample_weight."""
+    parts = found if isinstance(found, (tuple, list)) else (found,)
+    return [
+        row
+        for role, part in zip(("x", "y", "sample_weight"), parts, strict=False)
+        for row in _arrays(part, role)
+    ][:FEED_LIMIT]
+
+
+def _columns(*frames: Any) -> dict[str, Any]:
+    """The names of the columns of pandas frames."""
+    names: list[Any] = []
+    for frame in frames:
+        if hasattr(frame, "columns") and hasattr(frame, "dtypes"):
+            names += list(frame.columns)
+        elif hasattr(frame, "to_frame") and hasattr(frame, "name"):
+            names.append(frame.name)
+    return {"columns": [str(name) for name in names[:COLUMN_LIMIT]]} if names else {}
 
 
 def _is_array(value: Any) -> bool:
@@ -87,66 +131,3 @@ def _dtype(value: Any) -> str | None:
         names = {dtype_name(dtype) for dtype in value.dtypes}
         return names.pop() if len(names) == 1 else ", ".join(sorted(names))
     return None
-
-
-def _tf_dataset(x: Any) -> dict[str, Any]:
-    spec = x.element_spec
-    parts = spec if isinstance(spec, tuple) else (spec,)
-    arrays = [
-        row
-        for role, part in zip(("x", "y", "sample_weight"), parts, strict=False)
-        for row in _arrays(part, role)
-    ]
-    batches = None
-    if hasattr(x, "cardinality"):
-        batches = guard.attempt(lambda: int(x.cardinality()))
-    batch_size = next((size for size in map(_own_batch_size, _graph(x)) if size), None)
-    return {
-        "class_name": public_name(type(x)),
-        "samples": None,
-        "batches": batches if batches is not None and batches >= 0 else None,
-        "batch_size": batch_size,
-        "arrays": arrays[:FEED_LIMIT],
-    }
-
-
-def _graph(x: Any) -> Iterator[Any]:
-    """A `tf.data` pipeline from its end to its sources (`Dataset._inputs`)."""
-    stack = [x]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(node._inputs() if hasattr(node, "_inputs") else ())
-
-
-def _own_batch_size(node: Any) -> int | None:
-    size = getattr(node, "_batch_size", None)
-    try:
-        return None if size is None else int(size)
-    except (TypeError, ValueError):
-        return None
-
-
-def _torch_loader(x: Any) -> dict[str, Any]:
-    return {
-        "class_name": public_name(type(x)),
-        "samples": _length(x.dataset),
-        "batches": _length(x),
-        "batch_size": _batch_size(x),
-        "arrays": [],
-    }
-
-
-def _length(x: Any) -> int | None:
-    """`len(x)`; `num_batches` of a PyDataset, which Keras itself asks."""
-    if hasattr(x, "num_batches") and not callable(x.num_batches):
-        number = x.num_batches
-        return number if isinstance(number, int) else None
-    if not hasattr(type(x), "__len__"):
-        return None
-    return guard.attempt(len, x)
-
-
-def _batch_size(x: Any) -> int | None:
-    size = getattr(x, "batch_size", None)
-    return size if isinstance(size, int) and not isinstance(size, bool) else None

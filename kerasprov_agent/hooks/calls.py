@@ -77,15 +77,27 @@ class Fit:
 class Evaluation:
     """An `evaluate` in progress, other than the validation within a `fit`."""
 
-    def __init__(self, recorder: Recorder, evaluation_id: str) -> None:
-        self.recorder, self.id = recorder, evaluation_id
+    def __init__(self, recorder: Recorder, evaluation_id: str, data_id: str | None) -> None:
+        self.recorder, self.id, self.data_id = recorder, evaluation_id, data_id
         self.logs: dict[str, Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
+
+    def is_over(self) -> bool:
+        """It is not, as long as it lies on the stack."""
+        return False
+
+
+class Prediction:
+    """A `predict` in progress, whose input is not that of the `fit` around it."""
+
+    def is_over(self) -> bool:
+        """It is not, as long as it lies on the stack."""
+        return False
 
 
 class _Stack(threading.local):
     def __init__(self) -> None:
-        self.calls: list[Fit | Evaluation] = []
+        self.calls: list[Fit | Evaluation | Prediction] = []
 
 
 _stack = _Stack()
@@ -101,14 +113,14 @@ def known(model: Any) -> Known:
     return found
 
 
-def push(call: Fit | Evaluation) -> None:
+def push(call: Fit | Evaluation | Prediction) -> None:
     """A call begins on this thread."""
     _stack.calls.append(call)
     if isinstance(call, Fit):
         _fits.add(call)
 
 
-def pop(call: Fit | Evaluation) -> None:
+def pop(call: Fit | Evaluation | Prediction) -> None:
     """A call has ended on this thread."""
     if isinstance(call, Fit):
         _fits.discard(call)
@@ -116,7 +128,7 @@ def pop(call: Fit | Evaluation) -> None:
         _stack.calls.remove(call)
 
 
-def top() -> Fit | Evaluation | None:
+def top() -> Fit | Evaluation | Prediction | None:
     """The innermost call in progress on this thread."""
     _drop_what_is_over()
     return _stack.calls[-1] if _stack.calls else None
@@ -156,7 +168,7 @@ def models_in_fit() -> list[Any]:
 
 def _drop_what_is_over() -> None:
     """A `fit` that was bound before it was wrapped may have raised without our seeing it."""
-    _stack.calls[:] = [c for c in _stack.calls if isinstance(c, Evaluation) or not c.is_over()]
+    _stack.calls[:] = [call for call in _stack.calls if not call.is_over()]
 
 
 def forget() -> None:

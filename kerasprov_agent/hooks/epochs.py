@@ -160,6 +160,7 @@ def after_epoch(
     if not call.described:
         training.describe_architecture(call)
         _watch_gpus(call)
+    training.write_first_batches(call)
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
     row = {

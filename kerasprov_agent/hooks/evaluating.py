@@ -24,7 +24,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
     training.ensure_compiled(record, model)
     if within is not None:
         state_id = known.state_id = record.model_changed(within.run, state_id)
-    evaluation_id = record.evaluation_started(
+    evaluation_id, data_id = record.evaluation_started(
         run_id=within.run.id if within else known.run_id,
         epoch=within.epoch.number if within and within.epoch else None,
         state_id=state_id,
@@ -32,7 +32,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
             data.dataset, given.get("x"), given.get("y"), given.get("sample_weight")
         ),
     )
-    call = calls.Evaluation(record, evaluation_id)
+    call = calls.Evaluation(record, evaluation_id, data_id)
     calls.push(call)
     return call
 
@@ -54,4 +54,7 @@ def after_evaluate(
     calls.pop(call)
     found = result if isinstance(result, dict) else call.logs or {}
     results = {str(name): epochs.number(value) for name, value in found.items()}
+    seen = (call.feed_facts or {}).get("arrays")
+    if seen and call.data_id:
+        call.recorder.batch_seen(None, call.data_id, seen)
     call.recorder.evaluation_ended(call.id, results, call.feed_facts or {}, exc)

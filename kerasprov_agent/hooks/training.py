@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import clock, guard, process
-from kerasprov_agent.describe import data, distribution, models
+from kerasprov_agent.describe import data, distribution, feeds, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
 from kerasprov_agent.hooks import calls, frames, optimizers, searches, wrapping
 from kerasprov_agent.recorder import Recorder
@@ -157,34 +157,13 @@ def _validation_source(given: Mapping[str, Any]) -> str | None:
 def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
     """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
     call = calls.top()
-    if exc is not None or call is None:
+    if exc is not None or call is None or isinstance(call, calls.Prediction):
         return
-    facts = guard.attempt(_feed_facts, feed)
+    facts = guard.attempt(feeds.feed, feed)
     if isinstance(call, calls.Evaluation) or call.callbacks is None:
         call.feed_facts = facts
     else:
         call.validation_facts = facts
-
-
-def _feed_facts(feed: Any) -> dict[str, Any]:
-    """`batches`, `batch_size`, `samples` (known of arrays only) of a Keras feed."""
-    adapter = getattr(feed, "data_adapter", None) or feed._adapter
-    batch_size = _ask(adapter, "batch_size")
-    batches = getattr(feed, "_num_batches", None) or _ask(adapter, "get_size")
-    partial = _ask(adapter, "partial_batch_size")
-    samples = None
-    if type(adapter).__name__ in ("ArrayDataAdapter", "TensorLikeDataAdapter"):
-        whole = _ask(adapter, "num_batches") or _ask(adapter, "get_size")
-        if whole and batch_size:
-            samples = (whole - 1) * batch_size + (partial or batch_size)
-    return {"batches": batches, "batch_size": batch_size, "samples": samples}
-
-
-def _ask(adapter: Any, name: str) -> int | None:
-    """A property in Keras 3, a method in Keras 2; None where it is open."""
-    value = getattr(adapter, name, None)
-    value = value() if callable(value) else value
-    return value if isinstance(value, int) else None
 
 
 def after_fit(call: calls.Fit | None, _model: Any, _result: Any, exc: BaseException | None) -> None:
@@ -202,6 +181,7 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         call.callbacks.__dict__.pop("on_train_batch_end", None)
     if not call.described:
         describe_architecture(call)
+    write_first_batches(call)
     run, known = call.run, calls.known(call.model)
     after = [held.after() for held in call.optimizers]
     columns: dict[str, Any] = {
@@ -222,6 +202,18 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         **columns,
     )
     known.run_id = run.id
+
+
+def write_first_batches(call: calls.Fit) -> None:
+    """Record what a generator or PyDataset gave, once Keras has looked at it."""
+    run = call.run
+    for facts, data_id in (
+        (call.feed_facts, run.training_data_id),
+        (call.validation_facts, run.validation_data_id),
+    ):
+        if facts and facts["arrays"] and data_id:
+            seen, facts["arrays"] = facts["arrays"], None
+            call.recorder.batch_seen(run, data_id, seen)
 
 
 def describe_architecture(call: calls.Fit) -> None:

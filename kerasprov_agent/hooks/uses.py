@@ -40,7 +40,7 @@ _uses: WeakKeyDictionary[Any, dict[str, Use]] = WeakKeyDictionary()
 _open: list[Use] = []
 
 
-def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> tuple[Use, float]:
+def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> tuple[Use, float, calls.Prediction]:
     """A call begins; the first on this state of the model is written down."""
     kind = str(wrapped.__name__)
     of_model = _uses.get(model)
@@ -51,16 +51,24 @@ def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> tuple[Use, float
         if use is not None:
             _close(use)
         use = of_model[kind] = _begin(kind, model, training.arguments(wrapped, args, kwargs))
-    return use, perf_counter()
+    call = calls.Prediction()
+    calls.push(call)
+    return use, perf_counter(), call
 
 
 def after(
-    token: tuple[Use, float] | None, _model: Any, _result: Any, exc: BaseException | None
+    token: tuple[Use, float, calls.Prediction] | None,
+    _model: Any,
+    _result: Any,
+    exc: BaseException | None,
 ) -> None:
     """It returned: count it."""
-    if token is None or exc is not None:
+    if token is None:
         return
-    use, start = token
+    use, start, call = token
+    calls.pop(call)
+    if exc is not None:
+        return
     use.calls += 1
     now = perf_counter()
     use.seconds += now - start

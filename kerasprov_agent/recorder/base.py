@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import clock
+from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import Operation, described_like, insert
@@ -59,6 +60,7 @@ class Base:
             return None, []
         entity_id = self._id("data")
         columns = {k: facts[k] for k in ("class_name", "samples", "batches", "batch_size")}
+        columns["details"] = to_json(facts["details"]) if facts.get("details") else None
         operations = [
             self._entity(entity_id, "dataset", now, name=role, **columns),
             *rows.arrays(entity_id, facts["arrays"]),

@@ -15,6 +15,8 @@ class Run:
         self.initial_model_id = initial_model_id
         self.architecture_id: str | None = None
         self.planned = planned
+        self.training_data_id: str | None = None
+        self.validation_data_id: str | None = None
         self.epochs = 0
         self.changes: list[Operation] = []
         """Hyperparameters altered since something of the run was last written."""

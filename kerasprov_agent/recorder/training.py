@@ -13,6 +13,7 @@ from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import (
     Operation,
+    fill,
     insert,
     measured,
     replaced_architecture,
@@ -52,6 +53,7 @@ class Trainings(Base):
         validation_id, of_validation = self._dataset(
             validation_data, run.id, "validation_data", now
         )
+        run.training_data_id, run.validation_data_id = training_id, validation_id
         row = {
             "id": run.id,
             "execution_id": self.execution.id,
@@ -129,6 +131,19 @@ class Trainings(Base):
             update("run", row, {"id": run.id}),
             *rows.params(run.id, "seed", seeds),
             *rows.callbacks(run.id, callbacks),
+        )
+
+    def batch_seen(self, run: Run | None, data_id: str, batch: Mapping[str, Any]) -> None:
+        """The first batch of an input that could not tell its shapes; `run` is trained on it."""
+        size = batch["batch_size"]
+        self._write(
+            *rows.arrays(data_id, batch["arrays"]),
+            *([fill("entity", {"batch_size": size}, {"id": data_id})] if size else []),
+            *(
+                [fill("run", {"batch_size": size}, {"id": run.id})]
+                if size and run and data_id == run.training_data_id
+                else []
+            ),
         )
 
     def gpus_seen(self, names: list[str] | None) -> None:

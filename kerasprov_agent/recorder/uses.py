@@ -49,8 +49,8 @@ class Uses(Base):
         epoch: int | None,
         state_id: str,
         test_data: Mapping[str, Any] | None,
-    ) -> str:
-        """`evaluate` was called; returns the evaluation's id."""
+    ) -> tuple[str, str | None]:
+        """`evaluate` was called; returns the ids of the evaluation and of its data."""
         evaluation_id, now = self._id("evaluate"), self._now()
         data_id, of_data = self._dataset(test_data, evaluation_id, "test_data", now)
         row = {
@@ -67,7 +67,7 @@ class Uses(Base):
         self._write(
             insert("evaluation", row), *of_data, rows.used(evaluation_id, state_id, "model", now)
         )
-        return evaluation_id
+        return evaluation_id, data_id
 
     def evaluation_ended(
         self,

@@ -30,6 +30,11 @@ def update(table: str, row: Row, key: Row) -> Operation:
     return ("update", table, row, key)
 
 
+def fill(table: str, row: Row, key: Row) -> Operation:
+    """As `update`, where there is no value yet."""
+    return ("fill", table, row, key)
+
+
 def described_like(entity_id: str, source_id: str) -> Operation:
     """An entity that is what another was in all but its state: its name, class and structure."""
     return ("describe", "entity", {"id": entity_id}, {"source": source_id})
@@ -131,6 +136,8 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
         _insert(connection, table, complete(connection, row) if complete else row)
     elif what == "update":
         _update(connection, table, row, further)
+    elif what == "fill":
+        _update(connection, table, row, further, "coalesce({0}, ?)")
     elif what == "describe":
         _describe_like(connection, row["id"], further["source"])
     elif what == "forget":
@@ -154,8 +161,10 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     )
 
 
-def _update(connection: sqlite3.Connection, table: str, row: Row, key: Row) -> None:
-    assignments = ", ".join(f"{quoted(name)} = ?" for name in row)
+def _update(
+    connection: sqlite3.Connection, table: str, row: Row, key: Row, value: str = "?"
+) -> None:
+    assignments = ", ".join(f"{quoted(name)} = {value.format(quoted(name))}" for name in row)
     condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
     connection.execute(
         f"UPDATE {table} SET {assignments} WHERE {condition}",

@@ -132,7 +132,8 @@ CREATE TABLE entity (
     architecture_id TEXT REFERENCES architecture (id),
     samples INTEGER,
     batches INTEGER,
-    batch_size INTEGER,
+    batch_size INTEGER,            -- of the first batch where the input itself does not tell
+    details TEXT,                  -- JSON: steps and files of a tf.data pipeline, settings, columns
     seen_at TEXT NOT NULL          -- when it was first seen
 );
 

@@ -132,7 +132,7 @@ FROM activity v LEFT JOIN run r ON r.id = v.run_id;
 CREATE VIEW inputs AS
 SELECT
     r.number AS run, r.name AS run_name, u.role AS used_as, a.role, a.path, a.class_name, a.shape,
-    a.dtype, e.samples, e.batches, e.batch_size
+    a.dtype, e.samples, e.batches, e.batch_size, e.details
 FROM run r
 JOIN used u ON u.activity_id = r.id
 JOIN entity e ON e.id = u.entity_id AND e.kind = 'dataset'

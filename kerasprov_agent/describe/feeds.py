@@ -1,0 +1,68 @@
+"""What Keras made of its input: batches, batch size, and the first batch where it has looked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+from kerasprov_agent import guard
+from kerasprov_agent.describe import data
+
+
+def feed(found: Any) -> dict[str, Any]:
+    """`batches`, `batch_size`, `samples` (known of arrays only), `arrays` of the first batch.
+
+    Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None.
+    """
+    adapter = getattr(found, "data_adapter", None) or found._adapter
+    batch_size = _ask(adapter, "batch_size")
+    batches = getattr(found, "_num_batches", None) or _ask(adapter, "get_size")
+    partial = _ask(adapter, "partial_batch_size")
+    samples = None
+    if type(adapter).__name__ in ("ArrayDataAdapter", "TensorLikeDataAdapter"):
+        whole = _ask(adapter, "num_batches") or _ask(adapter, "get_size")
+        if whole and batch_size:
+            samples = (whole - 1) * batch_size + (partial or batch_size)
+    facts = {"batches": batches, "batch_size": batch_size, "samples": samples, "arrays": None}
+    seen = getattr(adapter, "_first_batches", None)  # a generator's, which Keras has looked at
+    if seen:
+        facts["arrays"] = guard.attempt(data.batch, seen[0])
+    elif type(adapter).__name__ == "PyDatasetAdapter":
+        guard.attempt(_watch_first_batch, adapter, lambda arrays: facts.update(arrays=arrays))
+    elif type(adapter).__name__ in ("GeneratorDataAdapter", "KerasSequenceAdapter"):  # Keras 2
+        spec = getattr(getattr(adapter, "_dataset", None), "element_spec", None)
+        arrays = guard.attempt(data.batch, spec) if spec is not None else None
+        facts["arrays"] = arrays and {
+            **arrays,
+            "batch_size": getattr(adapter, "_first_batch_size", None),
+        }
+    return facts
+
+
+def _watch_first_batch(adapter: Any, tell: Callable[[Any], None]) -> None:
+    """Look at the first batch that a PyDataset gives to Keras; nothing is left there for others."""
+    if not hasattr(adapter, "_standardize_batch"):
+        return
+    held = ref(adapter)
+
+    def standardize(batch: Any) -> Any:
+        adapter = held()
+        vars(adapter).pop("_standardize_batch", None)
+        try:
+            result = adapter._standardize_batch(batch)  # type: ignore[union-attr]
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            raise
+        tell(guard.attempt(data.batch, result))
+        return result
+
+    vars(adapter)["_standardize_batch"] = standardize
+
+
+def _ask(adapter: Any, name: str) -> int | None:
+    """A property in Keras 3, a method in Keras 2; None where it is open."""
+    value = guard.attempt(getattr, adapter, name)
+    value = value() if callable(value) else value
+    return value if isinstance(value, int) else None

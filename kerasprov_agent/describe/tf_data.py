@@ -1,0 +1,119 @@
+"""A `tf.data` pipeline: its steps, files, batch size and shuffling. Walked, never iterated over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from kerasprov_agent import guard
+from kerasprov_agent.describe.values import public_name
+
+FILE_LIMIT = 100
+"""So many files of a pipeline are named; of more the first and how many there are."""
+STEP_LIMIT = 64
+DEFAULT_SEED = 87654321
+"""What TensorFlow puts in place of a global seed that was not set."""
+
+
+def batches(x: Any) -> int | None:
+    """How many batches an epoch has, None where TensorFlow can't tell."""
+    number = guard.attempt(lambda: int(x.cardinality())) if hasattr(x, "cardinality") else None
+    return number if number is not None and number >= 0 else None
+
+
+def batch_size(x: Any) -> int | None:
+    """The size of the last batching in the pipeline."""
+    for node in nodes(x):
+        if "Unbatch" in type(node).__name__:
+            return None
+        size = number(node, "_batch_size")
+        if size:
+            return size
+    return None
+
+
+def details(x: Any) -> dict[str, Any]:
+    """The pipeline from its sources to its end: `steps`, `files`, and what shuffling was asked."""
+    steps = [step(node) for node in nodes(x)][:STEP_LIMIT]
+    found: dict[str, Any] = {"steps": steps[::-1]}
+    named = guard.attempt(files, x)
+    if named:
+        found["files"] = named
+    return found
+
+
+def nodes(x: Any) -> Iterator[Any]:
+    """From the end of a pipeline to its sources (`Dataset._inputs`)."""
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        yield node
+        names = getattr(node, "_filenames", None)  # those of a reader of files are a dataset too
+        stack.extend([names] if hasattr(names, "_inputs") else [])
+        stack.extend(reversed(node._inputs()) if hasattr(node, "_inputs") else ())
+
+
+def step(node: Any) -> dict[str, Any]:
+    """One transformation, with its settings."""
+    name = type(node).__name__.lstrip("_").removesuffix("V2").removesuffix("Dataset")
+    found: dict[str, Any] = {"name": name or public_name(type(node))}
+    for setting in ("batch_size", "buffer_size", "count", "cycle_length"):
+        value = number(node, f"_{setting}")
+        if value is not None and value >= 0:
+            found[setting] = value
+    if number(node, "_drop_remainder"):
+        found["drop_remainder"] = True
+    seeds = number(node, "_seed"), number(node, "_seed2")
+    if any(seeds):
+        found["seed"] = seeds[1]
+        if seeds[0] != DEFAULT_SEED:
+            found["global_seed"] = seeds[0]
+    if hasattr(node, "_reshuffle_each_iteration"):
+        found["reshuffle_each_iteration"] = node._reshuffle_each_iteration
+    function = getattr(node, "_map_func", None) or getattr(node, "_predicate", None)
+    original = getattr(function, "_func", None)
+    if original is not None:
+        found["function"] = getattr(original, "__qualname__", type(original).__name__)
+    return found
+
+
+def number(node: Any, name: str) -> int | None:
+    """A setting of a node, which holds it as an eager tensor."""
+    value = getattr(node, name, None)
+    try:
+        return None if value is None else int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def paths(x: Any) -> list[str]:
+    """The files that a pipeline reads: its strings that name some, not the user's texts."""
+    found: dict[str, None] = {}
+    for node in nodes(x):
+        for tensor in getattr(node, "_tensors", None) or ():
+            if getattr(getattr(tensor, "dtype", None), "name", None) != "string":
+                continue
+            values = tensor.numpy() if hasattr(tensor, "numpy") else None
+            if values is None or not getattr(values, "size", 1):
+                continue
+            texts = [values] if isinstance(values, bytes) else values.reshape(-1)
+            if os.path.isfile(texts[0]) and os.path.isfile(texts[-1]):
+                found.update(dict.fromkeys(os.fsdecode(text) for text in texts))
+        directory = getattr(node, "_path", None)  # of Dataset.load
+        if directory is not None and os.path.isdir(str(directory)):
+            found[str(directory)] = None
+    return list(found)
+
+
+def files(x: Any) -> dict[str, Any] | None:
+    """How many files, the directory that they have in common, and the first of them."""
+    found = paths(x)
+    if not found:
+        return None
+    absolute = [os.path.abspath(path) for path in found]
+    return {
+        "count": len(found),
+        "directory": os.path.commonpath(map(os.path.dirname, absolute)),
+        "first": absolute[:FILE_LIMIT],
+    }
