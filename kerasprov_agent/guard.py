@@ -112,7 +112,7 @@ def _note(function: Any, fault: Exception) -> None:
     name = getattr(function, "__qualname__", repr(function))
     warn(
         f"internal error in {name}: {type(fault).__name__}: {fault}; your program runs on, with "
-        "less recorded (KERASPROV_DEBUG=1 shows where)"
+        "less or nothing recorded (KERASPROV_DEBUG=1 shows where)"
     )
     if _faults == FAULTS_ALLOWED:
-        warn("three internal errors: recording is switched off")
+        debug("three internal errors: recording is switched off")

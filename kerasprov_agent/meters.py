@@ -11,16 +11,17 @@ from kerasprov_agent import guard
 
 
 def synchronize(
-    backend: str | None, optimizer: Any, logs: Mapping[str, Any] | None = None, on_gpu: bool = False
+    backend: str | None, model: Any, logs: Mapping[str, Any] | None = None, on_gpu: bool = False
 ) -> bool:
     """Wait until the device has finished what was dispatched; False if that can't be told.
 
     JAX dispatches steps asynchronously: a clock read without this is wrong by a factor of ten.
     All outputs of a step become ready together, so one of them is waited for: a metric in `logs`,
-    else the optimizer's step counter. TensorFlow and torch are asynchronous on GPUs only.
+    else the optimizer's step counter, which Keras 3.3 keeps aside while it trains. TensorFlow and
+    torch are asynchronous on GPUs only.
     """
     if backend == "jax":
-        return _block(optimizer, logs or {})
+        return _block(model, logs or {})
     if backend == "torch":
         cuda = sys.modules["torch"].cuda
         if cuda.is_initialized():
@@ -33,12 +34,16 @@ def synchronize(
     return False
 
 
-def _block(optimizer: Any, logs: Mapping[str, Any]) -> bool:
+def _block(model: Any, logs: Mapping[str, Any]) -> bool:
     for metric in logs.values():
         if hasattr(metric, "block_until_ready"):
             metric.block_until_ready()
             return True
+    optimizer = getattr(model, "optimizer", None)
     value: Any = getattr(getattr(optimizer, "_iterations", None), "_value", None)
+    if value is None:
+        aside = (getattr(model, "_jax_state", None) or {}).get("optimizer_variables")
+        value = aside[0] if aside else None
     if hasattr(value, "block_until_ready"):
         value.block_until_ready()
         return True

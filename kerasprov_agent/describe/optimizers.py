@@ -189,6 +189,7 @@ def _fetched(value: Any) -> float | None:
 
 def _learning_rate(opt: Any) -> float:
     rate = opt.learning_rate
-    if callable(rate) and not hasattr(rate, "numpy") and not hasattr(rate, "shape"):
-        rate = rate(opt.iterations)  # Keras 2 hands out the schedule itself
+    held = getattr(opt, "_learning_rate", rate)
+    if callable(held) and not hasattr(held, "numpy") and not hasattr(held, "shape"):
+        rate = held(opt.iterations)  # Keras 2 tells what the schedule gave for the last step
     return shortest(float(rate if isinstance(rate, (int, float)) else _host(rate)))

@@ -126,8 +126,7 @@ def validation_begins(call: calls.Fit) -> None:
     """The boundary between training and validation, with the device idle."""
     epoch = call.epoch
     if epoch is not None and epoch.trained is None:
-        optimizer = getattr(call.model, "optimizer", None)
-        done = meters.synchronize(call.recorder.backend, optimizer, None, bool(call.gpus))
+        done = meters.synchronize(call.recorder.backend, call.model, None, bool(call.gpus))
         epoch.synchronized = epoch.synchronized and done
         epoch.trained = perf_counter()
 
@@ -139,8 +138,7 @@ def before_end(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch |
     if call is None or epoch is None:
         return None
     epoch.logs = args[1] if len(args) > 1 else kwargs.get("logs")
-    optimizer = getattr(call.model, "optimizer", None)
-    done = meters.synchronize(call.recorder.backend, optimizer, epoch.logs, bool(call.gpus))
+    done = meters.synchronize(call.recorder.backend, call.model, epoch.logs, bool(call.gpus))
     epoch.synchronized = epoch.synchronized and done
     epoch.ended = perf_counter()
     vars(callbacks).pop("on_train_batch_end", None)

@@ -24,11 +24,10 @@ After = Callable[[Any, Any, Any, BaseException | None], None]
 
 
 class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+    _self_kerasprov = True
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        owner = self._self_instance
-        if owner is None:
-            owner = self._self_parent._self_patched_class
-        return getattr, (owner, self._self_parent._self_patched_name)
+        return getattr, (self._self_instance, self._self_parent._self_patched_name)
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
@@ -37,8 +36,6 @@ class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        if self._self_instance is None:
-            return self
         instance = copy.deepcopy(self._self_instance, memo)
         return getattr(instance, self._self_parent._self_patched_name)
 
@@ -54,6 +51,13 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         self._self_patched_class = owner
         self._self_patched_name = name
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        # `keras.Model.fit` is the same object each time, as a function is; wrapt makes new ones.
+        return self if instance is None else super().__get__(instance, owner)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return getattr, (self._self_patched_class, self._self_patched_name)
 
@@ -64,15 +68,14 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return self
 
 
-_MISSING = object()
 _on = False
 
 
 class _Applied(NamedTuple):
+    asked: type
     owner: type
     name: str
     original: Any
-    """What the class itself had, maybe nothing."""
     patch: Any
     make: Callable[[Any], Any]
 
@@ -119,7 +122,11 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
 
 
 def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-    """Wrap a method on `owner` itself, inherited or not; once, whoever else has wrapped it."""
+    """Wrap a method of `owner`, once, whoever else has wrapped it.
+
+    An inherited one is wrapped where it is defined: elsewhere `inspect.getdoc` would not find the
+    text that it inherits.
+    """
     _put(owner, name, lambda found: Patch(found, wrapper, owner, name))
 
 
@@ -141,11 +148,11 @@ def apply_setter(owner: type, name: str, after: After) -> None:
 
 
 def _put(owner: type, name: str, make: Callable[[Any], Any]) -> None:
-    found = _raw(owner, name)
+    place, found = _raw(owner, name)
     if not _has_ours(found):
         patch = make(found)
-        _applied.append(_Applied(owner, name, vars(owner).get(name, _MISSING), patch, make))
-        setattr(owner, name, patch)
+        _applied.append(_Applied(owner, place, name, found, patch, make))
+        setattr(place, name, patch)
 
 
 def _plain(function: Any, after: After) -> Any:
@@ -170,30 +177,25 @@ def _plain(function: Any, after: After) -> Any:
 def restore() -> None:
     """Wrap again what another tool has set back to Keras' own, as mlflow does when disabled."""
     for one in list(_applied) if _on else ():
-        found = _raw(one.owner, one.name)
+        _, found = _raw(one.asked, one.name)
         if not _has_ours(found) and _is_of(one.owner, found):
-            _applied.remove(one)
-            _put(one.owner, one.name, one.make)
+            _put(one.asked, one.name, one.make)
 
 
 def remove() -> None:
     """Take out every patch; where another tool's lies on top ours stays, switched off."""
     switch(False)
     while _applied:
-        owner, name, original, patch, _ = _applied.pop()
-        if vars(owner).get(name) is not patch:
-            continue
-        if original is _MISSING:
-            delattr(owner, name)
-        else:
+        _, owner, name, original, patch, _ = _applied.pop()
+        if vars(owner).get(name) is patch:
             setattr(owner, name, original)
 
 
-def _raw(owner: type, name: str) -> Any:
-    """The attribute as it stands in a class' dictionary, unbound."""
+def _raw(owner: type, name: str) -> tuple[type, Any]:
+    """The class that defines an attribute, and the attribute as it stands there, unbound."""
     for cls in owner.__mro__:
         if name in vars(cls):
-            return vars(cls)[name]
+            return cls, vars(cls)[name]
     raise AttributeError(f"{owner.__qualname__} has no {name}")
 
 
