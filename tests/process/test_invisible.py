@@ -80,7 +80,7 @@ def test_random_states_and_automatic_names(tmp_path: Path) -> None:
 LATE = """
 import os
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["KERAS_BACKEND"] = BACKEND
+os.environ["KERAS_BACKEND"] = "@"
 import keras
 CHECK
 import numpy as np
@@ -113,7 +113,7 @@ assert not torch.cuda.is_initialized()
 
 
 def test_devices_threads_and_backend_can_be_set_late(tmp_path: Path) -> None:
-    script = LATE.replace("BACKEND", repr(BACKEND)).replace("CHECK", CHECKS[BACKEND])
+    script = LATE.replace("@", BACKEND).replace("CHECK", CHECKS[BACKEND])
     plain, armed = both(tmp_path, script, KERAS_BACKEND="", OMP_NUM_THREADS="")
     assert plain == armed == f"{BACKEND}\n".encode()
 
@@ -132,7 +132,7 @@ CallbackList.__init__ = watched
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
 x = np.zeros((64, 4), "float32")
-for callbacks in ([], [Look()], [keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, l: None)]):
+for callbacks in ([], [Look()], [keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]):
     model.fit(x, x[:, :1], validation_split=0.5, epochs=2, verbose=0, callbacks=callbacks)
 model.predict(x, verbose=0)
 print(flags)
