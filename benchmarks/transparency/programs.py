@@ -44,7 +44,14 @@ def masked(text: str) -> list[str]:
     text = re.sub(r"[^\r\n\x08]*[\r\x08]+(\x1b\[1m)?", "", text)
     text = re.sub(r"\d+(\.\d+)?(us|ms|s|min)\b(/step|/epoch)?", "T", text)
     text = re.sub(r" at 0x[0-9a-f]+", "", text)
-    return [line.rstrip() for line in text.splitlines()]
+    lines = [line.rstrip() for line in text.splitlines()]
+    return [line for line in lines if line and not is_unfinished(line)]
+
+
+def is_unfinished(line: str) -> bool:
+    """Whether this is a bar on its way: how often it is drawn depends on the time."""
+    bar = re.match(r"(?:\x1b\[1m)*\s*(\d+)/(\d+)\x1b", line)
+    return bar is not None and bar[1] != bar[2]
 
 
 def content(path: Path) -> str:

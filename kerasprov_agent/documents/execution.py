@@ -61,6 +61,11 @@ def program(scope: Scope) -> Iterator[Statement]:
         ("kp:host", execution["host"]),
         ("kp:processId", execution["pid"]),
         ("kp:exitStatus", execution["exit_status"]),
+        ("kp:parentExecution", execution["parent_id"]),
+        ("kp:job", execution["job"]),
+        ("kp:rank", execution["rank"]),
+        ("kp:worldSize", execution["world_size"]),
+        ("kp:role", execution["role"]),
         *(("kp:tag", f"{k}={v}") for k, v in json.loads(execution["tags"] or "{}").items()),
     )
     if script:

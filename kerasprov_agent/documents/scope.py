@@ -27,6 +27,26 @@ class Scope:
         self.evaluations = self.rows(
             f"SELECT * FROM evaluation WHERE {condition} ORDER BY started_at", key
         )
+        self.predictions = self.rows(
+            f"SELECT * FROM activity WHERE {condition} ORDER BY started_at", key
+        )
+        # A search is of several runs: it stands in the document of the whole execution.
+        self.searches = (
+            []
+            if run_id
+            else self.rows(
+                "SELECT * FROM search WHERE execution_id = ? ORDER BY started_at", execution_id
+            )
+        )
+        self.trials = (
+            []
+            if run_id
+            else self.rows(
+                "SELECT t.* FROM trial t JOIN search s ON s.id = t.search_id "
+                "WHERE s.execution_id = ? ORDER BY t.started_at",
+                execution_id,
+            )
+        )
         self.compiles = self.rows(
             "SELECT * FROM compile WHERE execution_id = ? ORDER BY ended_at", execution_id
         )
@@ -35,7 +55,16 @@ class Scope:
             self.compiles = [row for row in self.compiles if row["id"] in wanted]
         self.seen_compiles = [row for row in self.compiles if row["started_at"]]
         self.activities = {execution_id} | {
-            row["id"] for row in (*self.runs, *self.evaluations, *self.seen_compiles)
+            row["id"]
+            for rows in (
+                self.runs,
+                self.evaluations,
+                self.predictions,
+                self.searches,
+                self.trials,
+                self.seen_compiles,
+            )
+            for row in rows
         }
         self.metrics = dict(self.tuples("SELECT column_name, name FROM metric"))
         self.ends = self._find_ends()
@@ -62,15 +91,27 @@ class Scope:
             found["backend"] = (execution["backend"], execution["backend_version"])
         return found
 
+    def lies_within(self, run_id: str | None, row: sqlite3.Row) -> bool:
+        """Whether a use of a model took place while a run of this document went on."""
+        run = next((one for one in self.runs if one["id"] == run_id), None)
+        return run is not None and bool(
+            run["started_at"] <= row["started_at"] and self.ends[row["id"]] <= self.ends[run["id"]]
+        )
+
     def _find_ends(self) -> dict[str, str]:
         """The end of each activity: as recorded, else the last moment that was recorded of it."""
         ends: dict[str, str] = {}
-        for row in self.evaluations:
+        for row in (*self.evaluations, *self.predictions):
             ends[row["id"]] = row["ended_at"] or row["started_at"]
         for row in self.seen_compiles:
             ends[row["id"]] = row["ended_at"]
         for run in reversed(self.runs):  # a run within a run comes after it
             ends[run["id"]] = run["ended_at"] or self._last_of_run(run, ends)
+        for table, key in ((self.trials, "trial_id"), (self.searches, "search_id")):
+            parts = self.runs if table is self.trials else self.trials
+            for row in table:
+                last = [ends[one["id"]] for one in parts if one[key] == row["id"]]
+                ends[row["id"]] = row["ended_at"] or max([row["started_at"], *last])
         execution = self.execution
         latest = max([execution["started_at"], *ends.values(), *self._seen(execution["id"])])
         ends[execution["id"]] = execution["ended_at"] or latest

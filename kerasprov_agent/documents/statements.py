@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from kerasprov_agent.documents import entities, execution, training
+from kerasprov_agent.documents import entities, execution, training, uses
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.vocabulary import NAMESPACES, execution_namespace
@@ -27,9 +27,13 @@ def statements(
     yield from training.architectures(scope)
     for row in scope.compiles:
         yield from training.compiled(scope, row)
+    for row in scope.searches:
+        yield from uses.search(scope, row)
     for row in scope.runs:
         yield from training.fit(scope, row)
     for row in scope.evaluations:
-        yield from training.evaluation(scope, row)
+        yield from uses.evaluation(scope, row)
+    for row in scope.predictions:
+        yield from uses.prediction(scope, row)
     yield from entities.entities(scope)
     yield from execution.document(scope)

@@ -1,4 +1,4 @@
-"""Compile, fit, epochs and evaluations in PROV."""
+"""Compile, fit, loops and epochs in PROV."""
 
 from __future__ import annotations
 
@@ -120,12 +120,12 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
         run["id"],
     )
     settings = yield from settings_of(scope, run["id"], "fit", {**arguments, **dict(seeds)})
-    parent = run["parent_id"] if run["parent_id"] in scope.activities else None
+    within = (one for one in (run["parent_id"], run["trial_id"]) if one in scope.activities)
     yield from activity(
         scope,
         run,
-        ("kp:Fit", "schema:CreateAction"),
-        f"fit, {run['epochs_planned']} epochs" if run["epochs_planned"] else "fit",
+        ("kp:Fit" if run["kind"] == "fit" else "kp:TrainingLoop", "schema:CreateAction"),
+        label(run),
         ("kp:run", run["name"]),
         ("kp:epochsPlanned", run["epochs_planned"]),
         ("kp:epochsFinished", run["epochs_finished"]),
@@ -136,7 +136,12 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
             ("kp:callback", f"{c['class_name']} {c['settings']}")
             for c in scope.rows("SELECT * FROM callback WHERE run_id = ?", run["id"])
         ),
-        part_of=parent or scope.execution["id"],
+        ("kp:caller", run["caller"]),
+        ("kp:steps", run["steps"]),
+        *(("kp:optimizer", text) for text in optimizer_texts(scope, run)),
+        *(("kp:change", text) for text in change_texts(scope, run)),
+        *(("kp:event", text) for text in event_texts(scope, run)),
+        part_of=next(within, scope.execution["id"]),
     )
     yield used(name, settings, run["started_at"])
     if run["compile_id"] and run["compile_id"] not in scope.activities:
@@ -144,6 +149,39 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
         if run["architecture_id"]:
             yield used(name, architecture_name(run["architecture_id"]), run["started_at"])
     yield from epochs_of(scope, run, name)
+
+
+def label(run: sqlite3.Row) -> str:
+    """What a run is, in a few words."""
+    name = "training loop" if run["kind"] == "loop" else str(run["kind"])
+    if run["epochs_planned"]:
+        return f"{name}, {run['epochs_planned']} epochs"
+    return f"{name}, {run['steps']} steps" if run["steps"] else name
+
+
+def optimizer_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
+    """The optimizers of a run, a line each."""
+    query = "SELECT * FROM optimizer WHERE run_id = ? ORDER BY position"
+    for row in scope.rows(query, run["id"]):
+        yield f"{row['class_name']} {row['config']}"
+
+
+def change_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
+    """What was altered while it trained, a line each."""
+    query = "SELECT * FROM change WHERE run_id = ? ORDER BY position"
+    for row in scope.rows(query, run["id"]):
+        when = f" in epoch {row['epoch']}" if row["epoch"] is not None else ""
+        by = f" by {row['by']}" if row["by"] else ""
+        yield f"{row['name']} {row['old']} to {row['new']}{when}{by}"
+
+
+def event_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
+    """What callbacks and the program did to it, a line each."""
+    query = "SELECT * FROM event WHERE run_id = ? ORDER BY position"
+    for row in scope.rows(query, run["id"]):
+        when = f" in epoch {row['epoch']}" if row["epoch"] is not None else ""
+        by = f" by {row['by']}" if row["by"] else ""
+        yield f"{row['kind']}{when}{by} {row['details'] or ''}".strip()
 
 
 def epochs_of(scope: Scope, run: sqlite3.Row, fit: str) -> Iterator[Statement]:
@@ -216,27 +254,6 @@ def measured(scope: Scope, name: Name, label: str, row: sqlite3.Row) -> Statemen
         found.append((f"kp:{ncname(metric)}", value if is_value(value) else json.dumps(value)))
     kind = ("prov:type", Name("mls:ModelEvaluation"))
     return Statement("entity", name, (), present(kind, ("prov:label", label), *found))
-
-
-def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
-    """An evaluation, and the metrics that it generated."""
-    name = local(row["id"])
-    within = row["run_id"] if row["epoch"] is not None else None
-    if within not in scope.activities:
-        within = None
-    yield from activity(
-        scope,
-        row,
-        ("kp:Evaluate",),
-        "evaluate",
-        ("kp:epoch", row["epoch"]),
-        ("kp:batchSize", row["batch_size"]),
-        part_of=within or scope.execution["id"],
-    )
-    if row["status"] == "finished":
-        metrics = Name(f"{name}-metrics")
-        yield measured(scope, metrics, "test metrics", row)
-        yield generated(metrics, name, scope.ends[row["id"]])
 
 
 def is_value(value: Any) -> bool:

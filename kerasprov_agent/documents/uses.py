@@ -1,0 +1,79 @@
+"""Evaluations, predictions and searches in PROV."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from kerasprov_agent.documents.activity import activity
+from kerasprov_agent.documents.scope import Scope
+from kerasprov_agent.documents.statement import Statement, generated
+from kerasprov_agent.documents.training import measured, settings_of
+from kerasprov_agent.documents.vocabulary import Name, local
+
+
+def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
+    """An evaluation, and the metrics that it generated."""
+    name = local(row["id"])
+    within = row["run_id"] if row["epoch"] is not None else None
+    if within not in scope.activities:
+        within = None
+    yield from activity(
+        scope,
+        row,
+        ("kp:Evaluate",),
+        "evaluate",
+        ("kp:epoch", row["epoch"]),
+        ("kp:batchSize", row["batch_size"]),
+        part_of=within or scope.execution["id"],
+    )
+    if row["status"] == "finished":
+        metrics = Name(f"{name}-metrics")
+        yield measured(scope, metrics, "test metrics", row)
+        yield generated(metrics, name, scope.ends[row["id"]])
+
+
+def prediction(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
+    """Many calls of `predict` or the like on one state of a model."""
+    within = row["run_id"] if scope.lies_within(row["run_id"], row) else None
+    yield from activity(
+        scope,
+        row,
+        ("kp:Predict" if row["kind"].startswith("predict") else "kp:Evaluate",),
+        row["kind"],
+        ("kp:calls", row["calls"]),
+        ("kp:seconds", row["seconds"]),
+        part_of=within or scope.execution["id"],
+    )
+
+
+def search(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
+    """A search for hyperparameters, and its trials."""
+    yield from activity(
+        scope,
+        row,
+        ("kp:Search",),
+        f"{row['class_name']} {row['name'] or ''}".strip(),
+        ("kp:objective", row["objective"]),
+        ("kp:direction", row["direction"]),
+        ("kp:settings", row["settings"]),
+        ("kp:space", row["space"]),
+        part_of=scope.execution["id"],
+    )
+    for trial in scope.trials:
+        if trial["search_id"] == row["id"]:
+            yield from activity(
+                scope,
+                trial,
+                ("kp:Trial",),
+                f"trial {trial['name']}",
+                ("kp:score", trial["score"]),
+                ("kp:bestStep", trial["best_step"]),
+                ("kp:message", trial["message"]),
+                part_of=row["id"],
+            )
+            values = json.loads(trial["hyperparameters"] or "{}")
+            settings = yield from settings_of(scope, trial["id"], "trial", values)
+            name = local(trial["id"])
+            yield generated(settings, name, trial["started_at"])
