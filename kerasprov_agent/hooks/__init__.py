@@ -9,12 +9,14 @@ from typing import Any, Literal, NamedTuple
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import machine
 from kerasprov_agent.hooks import (
+    batches,
     changes,
     epochs,
     evaluating,
     events,
     loops,
     optimizers,
+    owners,
     searches,
     training,
     uses,
@@ -61,9 +63,9 @@ TARGETS = (
     Target(_OPTIMIZER, "BaseOptimizer", "build", None, loops.optimizer_built, "plain"),
     Target(_OPTIMIZER_2, "_BaseOptimizer", "build", None, loops.optimizer_built, "plain"),
     Target(_OPTIMIZER, "BaseOptimizer", "stateless_apply", None, loops.stateless_applied, "plain"),
-    Target(_TRAINER, "Trainer", "__init__", None, loops.model_made, "plain"),
-    Target(_TRAINER_2, "Model", "__init__", None, loops.model_made, "plain"),
-    Target(_MODEL, "Model", "train_on_batch", loops.before_batch, loops.after_batch),
+    Target(_TRAINER, "Trainer", "__init__", None, owners.model_made, "plain"),
+    Target(_TRAINER_2, "Model", "__init__", None, owners.model_made, "plain"),
+    Target(_MODEL, "Model", "train_on_batch", batches.before, batches.after),
     Target(_MODEL, "Model", "test_on_batch", uses.before, uses.after),
     Target(_MODEL, "Model", "predict", uses.before, uses.after),
     Target(_MODEL, "Model", "predict_on_batch", uses.before, uses.after),

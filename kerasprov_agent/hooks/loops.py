@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
@@ -17,11 +17,9 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from kerasprov_agent import clock, guard, meters, process
 from kerasprov_agent.describe import data, distribution, models
 from kerasprov_agent.describe import optimizers as describe
-from kerasprov_agent.hooks import calls, frames, optimizers, searches, training
+from kerasprov_agent.hooks import calls, frames, optimizers, owners, searches, training
 from kerasprov_agent.recorder import Recorder, Run
 
-WRITE_SECONDS = 1.0
-"""How often the number of calls of `train_on_batch` is brought up to date."""
 APPLYING = frozenset(("apply", "apply_gradients", "minimize"))
 
 
@@ -53,15 +51,11 @@ class Loop:
 _loops: list[Loop] = []
 _gone: deque[tuple[Loop, float]] = deque()
 _lock = threading.RLock()
-_made: WeakSet[Any] = WeakSet()
 _built: WeakSet[Any] = WeakSet()
-_on_batch: WeakKeyDictionary[Any, Loop] = WeakKeyDictionary()
-_local = threading.local()
-
-
-def model_made(_args: Any, model: Any, _result: Any, _exc: BaseException | None) -> None:
-    """Remember a model as long as it lives: whose variables an optimizer trains is asked later."""
-    _made.add(model)
+on_batch: WeakKeyDictionary[Any, Loop] = WeakKeyDictionary()
+"""The loop of each model that is trained by `train_on_batch`."""
+on_thread = threading.local()
+"""`model`: a weak reference to the one whose `train_on_batch` is at work on this thread."""
 
 
 def optimizer_built(args: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
@@ -90,32 +84,6 @@ def stateless_applied(_args: Any, optimizer: Any, _result: Any, _exc: BaseExcept
         _start(optimizer, frame.f_code if frame else None, optimizer._trainable_variables)
 
 
-def before_batch(wrapped: Any, model: Any, args: Any, kwargs: Any) -> Loop:
-    """`train_on_batch`: the first call begins a run."""
-    _sweep()
-    loop = _on_batch.get(model)
-    if loop is None:
-        given = training.arguments(wrapped, args, kwargs)
-        loop = _begin("train_on_batch", [model], optimizers.of_model(model), given, None)
-        _on_batch[model] = loop
-    _local.model = ref(model)
-    return loop
-
-
-def after_batch(loop: Loop | None, model: Any, _result: Any, exc: BaseException | None) -> None:
-    """Count it; written once a second."""
-    _local.model = None
-    if loop is None or exc is not None:
-        return
-    loop.steps += 1
-    loop.last_call = clock.now()
-    if not loop.described:
-        _describe(loop, model)
-    if perf_counter() - loop.written > WRITE_SECONDS:
-        loop.written = perf_counter()
-        loop.recorder.loop_goes_on(loop.run, loop.steps)
-
-
 def of(model: Any) -> Loop | None:
     """The loop in progress that trains a model."""
     return next((loop for loop in _loops if model in loop.models), None)
@@ -134,7 +102,7 @@ def assigned(optimizer: Any) -> None:
 
 def settle(model: Any) -> None:
     """A loop that trained this model is over: something else begins with it."""
-    _sweep()
+    sweep()
     loop = of(model)
     if loop is not None:
         _end(loop, loop.last_call, None)
@@ -142,7 +110,7 @@ def settle(model: Any) -> None:
 
 def finish(exc: BaseException | None) -> None:
     """The program ends; so do its loops."""
-    _sweep()
+    sweep()
     for optimizer in list(_built):
         if (describe.iterations(optimizer) or 0) > 0:
             _start(optimizer, None, getattr(optimizer, "_trainable_variables", ()))
@@ -154,12 +122,12 @@ def forget() -> None:
     """In a forked child: these are the parent's."""
     _loops.clear()
     _gone.clear()
-    _on_batch.clear()
+    on_batch.clear()
 
 
 def _is_of_a_call(optimizer: Any) -> bool:
     """Whether it belongs to a model that is in a `fit` or `train_on_batch`, on any thread."""
-    held = getattr(_local, "model", None)
+    held = getattr(on_thread, "model", None)
     in_progress = [*calls.models_in_fit(), held() if held else None]
     return any(
         optimizer is one or optimizer is getattr(one, "inner_optimizer", None)
@@ -181,8 +149,8 @@ def _start(optimizer: Any, code: Any, variables: Iterable[Any]) -> None:
     _built.discard(optimizer)
     if any(optimizer in loop.rates for loop in _loops):
         return  # Keras 2 builds it twice
-    _sweep()
-    found = list(_with_variables(set(map(id, variables))))
+    sweep()
+    found = list(owners.with_variables(set(map(id, variables))))
     with _lock:
         for loop in _loops:
             if code is not None and loop.code is code and _has_just_begun(loop):
@@ -190,18 +158,19 @@ def _start(optimizer: Any, code: Any, variables: Iterable[Any]) -> None:
                 return
     for model in found:
         settle(model)
-    loop = _begin("loop", found, [_held(found, optimizer)], {}, code)
+    loop = begin("loop", found, [_held(found, optimizer)], {}, code)
     for model in found[:1]:
-        _describe(loop, model)
+        describe_structure(loop, model)
 
 
-def _begin(
+def begin(
     kind: str,
     found: list[Any],
     held: list[optimizers.Held],
     given: Mapping[str, Any],
     code: Any,
 ) -> Loop:
+    """Record that a training of the models `found`, by the optimizers `held`, begins."""
     record = process.current()
     outer = calls.enclosing_fit()
     for model in found:
@@ -250,7 +219,8 @@ def _join(loop: Loop, held: optimizers.Held, found: list[Any]) -> None:
         training.ensure_state(loop.recorder, model)
 
 
-def _describe(loop: Loop, model: Any) -> None:
+def describe_structure(loop: Loop, model: Any) -> None:
+    """Record the model's structure, once its variables are there."""
     facts = guard.attempt(models.architecture, model)
     if facts is not None:
         loop.described = facts["parameters"] is not None
@@ -271,27 +241,7 @@ def _has_just_begun(loop: Loop) -> bool:
     return all((describe.count(held.counter) or 0) <= 1 for held in loop.optimizers)
 
 
-def _with_variables(ids: set[int]) -> Iterator[Any]:
-    """The models whose variables these are: the smallest with all of them, else its parts."""
-    of_models: list[tuple[int, Any, set[int]]] = []
-    made = guard.attempt(list, _made) or []
-    within = {id(getattr(model, "_functional", None)) for model in made}  # what a Sequential holds
-    for model in made:
-        if id(model) in within:
-            continue
-        variables = guard.attempt(getattr, model, "trainable_variables") or ()
-        of_models.append((len(variables), model, set(map(id, variables))))
-    whole = [one for one in of_models if ids and ids <= one[2]]
-    if whole:
-        yield min(whole, key=lambda one: one[0])[1]
-        return
-    parts = [one for one in of_models if one[2] and one[2] <= ids]
-    for _, model, own in parts:
-        if not any(own < other for _, _, other in parts):
-            yield model
-
-
-def _sweep() -> None:
+def sweep() -> None:
     """End the loops whose optimizers are gone."""
     while _gone:
         loop, at = _gone.popleft()
@@ -310,7 +260,7 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
         # A step of JAX without a state leaves the counter at rest: then nobody has counted.
         steps = max((held.steps for held in loop.optimizers if held.steps), default=None)
     for model in list(loop.models):
-        _on_batch.pop(model, None)
+        on_batch.pop(model, None)
     first = next(iter(loop.models), None)
     known = calls.known(first) if first is not None else None
     trained = loop.recorder.run_ended(
