@@ -106,6 +106,22 @@ class Record:
         """The arrays that a run was fed."""
         return self._of_run("inputs", run, "used_as, role, path")
 
+    def optimizers(self, run: Row) -> list[Row]:
+        """The optimizers of a run."""
+        return self._of_run("optimizers", run, "position")
+
+    def changes(self, run: Row) -> list[Row]:
+        """The hyperparameters that were altered while a run trained."""
+        return self._of_run("changes", run, "at")
+
+    def events(self, run: Row) -> list[Row]:
+        """What callbacks and the program did to a run."""
+        return self._of_run("events", run, "at")
+
+    def activities(self, run: Row) -> list[Row]:
+        """What a run's model was used for."""
+        return self._of_run("activities", run, "started_at")
+
     def execution(self, run: Row) -> Row:
         """The process in which a run took place."""
         row = next(

@@ -66,6 +66,8 @@ def _metric_names(found: Any) -> list[str]:
 
 
 def _epochs(row: Row) -> str:
+    if row["kind"] != "fit":
+        return f"{row['steps']} steps" if row["steps"] is not None else ""
     planned, finished = row["epochs"], row["epochs_finished"]
     return f"{finished}" if planned in (None, finished) else f"{finished} of {planned}"
 
@@ -97,6 +99,10 @@ def _everything(record: Record, run: Row) -> dict[str, Any]:
         "layers": record.layers(run),
         "inputs": record.inputs(run),
         "callbacks": record.callbacks(run),
+        "optimizers": record.optimizers(run),
+        "changes": record.changes(run),
+        "events": record.events(run),
+        "activities": record.activities(run),
         "epochs": record.epochs(run),
         "evaluations": record.evaluations(run),
     }
@@ -108,10 +114,19 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
     out.print(_facts(_summary(run, execution)))
     if compiled:
         out.print(_facts({"compile": None, **_compile_facts(compiled)}))
+    trained_by = record.optimizers(run)
     sections = (
+        (
+            "optimizers",
+            trained_by if compiled is None or len(trained_by) > 1 else [],
+            ("attribute", "class_name", "learning_rate", "constructed_in", "iterations_after"),
+        ),
         ("layers", record.layers(run), _layer_columns),
         ("data", record.inputs(run), ("used_as", "role", "path", "class_name", "shape", "dtype")),
         ("callbacks", record.callbacks(run), ("class_name", "settings")),
+        ("changes", record.changes(run), ("epoch", "name", "old", "new", "by")),
+        ("events", record.events(run), ("epoch", "kind", "by", "details")),
+        ("uses", record.activities(run), ("kind", "calls", "seconds")),
     )
     for title, rows, columns in sections:
         if rows:
@@ -129,7 +144,11 @@ def _summary(run: Row, execution: Row) -> dict[str, Any]:
     return {
         "started": moment(run["started_at"]),
         "took": duration(run["seconds"]),
-        "epochs": f"{_epochs(run)}{stopped}",
+        "kind": run["kind"] if run["kind"] != "fit" else None,
+        "epochs": f"{_epochs(run)}{stopped}" if run["kind"] == "fit" else None,
+        "steps": run["steps"],
+        "job": f"{run['job']}, rank {run['rank']}" if run["job"] else None,
+        "trial": run["trial_id"],
         "exception": _exception(run),
         "model": f"{run['model']}, {run['layers']} layers, {short(run['parameters'])} parameters",
         "samples": _samples(run),

@@ -14,7 +14,7 @@ WRITE_SECONDS = 1.0
 
 
 def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> loops.Loop:
-    """`trainloops.on_batch`: the first call begins a run."""
+    """`train_on_batch`: the first call begins a run."""
     loops.sweep()
     loop = loops.on_batch.get(model)
     if loop is None:

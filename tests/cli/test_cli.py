@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import kerasprov_agent
 from kerasprov_agent.cli import main
-from tests.conftest import python, rows
+from tests.conftest import TINY, python, recorded, rows
 
 
 def kerasprov(*words: str | Path) -> Any:
@@ -152,3 +152,25 @@ def test_looking_leaves_nothing_behind_and_loads_no_keras(tmp_path: Path) -> Non
 
 def test_the_version(tmp_path: Path) -> None:
     assert kerasprov_agent.__version__ in kerasprov("--version").stdout
+
+
+LOOPS = """
+model.fit(x, y, epochs=2, verbose=0, callbacks=[
+    keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+    keras.callbacks.ModelCheckpoint("model.keras"),
+])
+for _ in range(5):
+    model.train_on_batch(x, y)
+"""
+
+
+def test_what_happened_in_a_run_is_shown(tmp_path: Path) -> None:
+    assert recorded(tmp_path, TINY + LOOPS).returncode == 0
+    first, second = (
+        kerasprov("show", run, "--db", tmp_path / "kerasprov.db").stdout for run in ("1", "2")
+    )
+    assert "LearningRateScheduler" in first.partition("\nchanges")[2]
+    assert "model.keras" in first.partition("\nevents")[2]
+    assert "train_on_batch" in second and "steps     5" in second and "None" not in second
+    listed = kerasprov("runs", "--db", tmp_path / "kerasprov.db").stdout
+    assert "5 steps" in listed and "None" not in listed
