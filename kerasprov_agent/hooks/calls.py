@@ -151,19 +151,9 @@ def enclosing_fit(model: Any = None) -> Fit | None:
     return None
 
 
-def outer_fit(call: Fit) -> Fit | None:
-    """The `fit` on this thread within which another was called."""
-    found = None
-    for one in _stack.calls:
-        if one is call:
-            break
-        found = one if isinstance(one, Fit) else found
-    return found
-
-
-def models_in_fit() -> list[Any]:
-    """The models that are being trained by a `fit`, on any thread."""
-    return [call.model for call in list(_fits) if not call.is_over()]
+def fits() -> list[Fit]:
+    """The `fit`s in progress, on any thread."""
+    return [call for call in list(_fits) if not call.is_over()]
 
 
 def _drop_what_is_over() -> None:

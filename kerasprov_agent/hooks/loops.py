@@ -128,7 +128,7 @@ def forget() -> None:
 def _is_of_a_call(optimizer: Any) -> bool:
     """Whether it belongs to a model that is in a `fit` or `train_on_batch`, on any thread."""
     held = getattr(on_thread, "model", None)
-    in_progress = [*calls.models_in_fit(), held() if held else None]
+    in_progress = [*(call.model for call in calls.fits()), held() if held else None]
     return any(
         optimizer is one or optimizer is getattr(one, "inner_optimizer", None)
         for model in in_progress

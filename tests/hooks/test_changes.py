@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +211,29 @@ def test_a_training_that_is_resumed(recording: Path, tmp_path: Path) -> None:
     assert (event["run"], event["epoch"], event["by"]) == (2, 2, "BackupAndRestore")
     epochs = rows(recording, "SELECT epoch FROM epoch WHERE run = 2")
     assert [one["epoch"] for one in epochs] == [2, 3]
+
+
+def test_a_rate_set_by_another_thread(recording: Path) -> None:
+    """Arrays, compiled steps, no callback: the rate is not fetched, but its setter is seen."""
+    x = np.random.default_rng(0).random((64, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.125), "mse")
+
+    def set_it() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if recording.exists() and len(rows(recording, "SELECT * FROM epoch")) >= 3:
+                break
+            time.sleep(0.01)
+        model.optimizer.learning_rate = 0.25
+
+    other = threading.Thread(target=set_it)
+    other.start()
+    model.fit(x, x[:, :1], epochs=400, verbose=0)
+    other.join()
+    (change,) = rows(recording, "SELECT * FROM change")
+    assert (change["old"], change["new"]) == (0.125, 0.25)
+    assert "test_changes.py" in change["by"]
+    rates = [one["learning_rate"] for one in rows(recording, "SELECT * FROM epoch ORDER BY epoch")]
+    assert rates.index(0.25) >= 3 and set(rates) == {0.125, 0.25}
+    assert rates == sorted(rates)
