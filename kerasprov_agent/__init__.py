@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from kerasprov_agent import clock, guard, import_hook, settings
+from kerasprov_agent.tracing import watching, worker
 
 __all__ = ["__version__", "start", "stop"]
 __version__ = "0.1.0"
@@ -32,6 +33,9 @@ def start() -> None:
     guard.reset()
     settings.remember_start_directory()
     hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
+    watching.wake = worker.start
+    worker.watch_forks()
+    watching.start()
     import_hook.watch(hooks)
 
 
@@ -45,6 +49,7 @@ def stop() -> None:
         module = sys.modules.get(f"{__name__}.{name}")
         if module is not None:
             guard.always(getattr(module, act))
+    watching.stop()
 
 
 def _instrument(package: object) -> None:

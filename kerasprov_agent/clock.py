@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from time import perf_counter, time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _wall = 0.0
 _origin = 0.0
 
@@ -40,3 +44,9 @@ def seconds(text: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(text).timestamp()
+
+
+def deadline(duration: float) -> Callable[[], bool]:
+    """Says whether to go on: until so many seconds from now."""
+    end = perf_counter() + duration
+    return lambda: perf_counter() < end

@@ -30,6 +30,7 @@ class Execution:
         self._program = code.program(identity.program)
         self.label = self.settings.name or _label(self._program)
         self._writer = Writer(self.settings.db, self.id)
+        self._writing = threading.RLock()
         self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
         self._git = threading.Thread(target=self._ask_git, name="kerasprov-git", daemon=True)
@@ -96,9 +97,14 @@ class Execution:
 
     def write(self, operations: Sequence[Operation]) -> None:
         """Commit operations, with what has been found out since the last time."""
-        begin, self._begin = self._begin, ()
-        found, self._found = self._found, []
-        self._writer.write([*begin, *operations, *found])
+        with self._writing:
+            begin, self._begin = self._begin, ()
+            found, self._found = self._found, []
+            self._writer.write([*begin, *operations, *found])
+
+    def find(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        """The first row of a query on the database."""
+        return self._writer.find(query, *values)
 
     def run_ended(self) -> None:
         """A run is over: the file is made whole, and a notebook's document is brought up to date.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kerasprov_agent import guard, identity
-from kerasprov_agent.recorder import Recorder
+from kerasprov_agent import clock, guard, identity
+from kerasprov_agent.tracing import watching, worker
+
+if TYPE_CHECKING:
+    from kerasprov_agent.recorder import Recorder
+
+STOP_SECONDS = 1.0
+"""How long the end of the program waits for the thread that hashes files to lay down its work."""
 
 keras: dict[str, Any] = {}
 """What `describe.machine.keras` told of the Keras that was imported."""
@@ -32,17 +37,47 @@ def current() -> Recorder:
     global _current
     with _lock:
         if _current is None:
+            from kerasprov_agent.recorder import Recorder
+
+            watch_forks()
             _current = Recorder(keras)
+            watching.recording = True
+            if not _current.execution.settings.files:
+                watching.stop()
             _end_with_multiprocessing()
         return _current
 
 
+def keras_imported(facts: dict[str, Any]) -> None:
+    """Keras is there; the record may have begun before, by a file that was written."""
+    global keras
+    keras = facts
+    if _current is not None:
+        _current.keras_seen(facts)
+
+
+def trace(go_on: Callable[[], bool]) -> bool:
+    """Write down which files were seen, and hash them; returns whether more is to be done."""
+    if _current is None and not watching.has_written():
+        return False
+    recorder = current()
+    recorder.files_seen(watching.drain())
+    return recorder.hash_files(go_on)
+
+
+def _trace_to_the_end(recorder: Recorder) -> None:
+    """What was seen is written down whatever it takes; hashing has its time."""
+    with watching.quiet():
+        recorder.files_seen(watching.drain())
+        recorder.hash_files(clock.deadline(recorder.execution.settings.hash_seconds), at_end=True)
+
+
 def watch_forks() -> None:
-    """End the record with the process, and begin none in a child that merely was forked."""
+    """Begin no record in a child that merely was forked."""
     global _watching
+    worker.watch_end()
     if not _watching:
         _watching = True
-        atexit.register(guard.always, _at_exit)
         if hasattr(os, "register_at_fork"):
             identity.watch_forks()
             os.register_at_fork(after_in_child=_forked)
@@ -80,7 +115,10 @@ def program_raised(exc: BaseException) -> None:
     _raised = exc
 
 
-def _at_exit() -> None:
+def at_exit() -> None:
+    """The interpreter ends; a file that was written at the last moment still has to be told of."""
+    if _current is None and watching.to_be_recorded and watching.has_written():
+        current()
     exc = _raised
     if exc is None and not hasattr(sys, "ps1"):
         # Python keeps the exception that it printed last; the interpreter ends with it.
@@ -97,11 +135,14 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
     global _current
     for tell in ending:
         guard.call(tell, exc)
+    worker.stop(STOP_SECONDS)
     with _lock:
         recorder, _current = _current, None
     if not at_exit:
         for forget in forgetting:
             forget()
     if recorder is not None:
+        guard.call(_trace_to_the_end, recorder)
+        watching.recording = False
         identity.renew()
         recorder.execution.end(exc, at_exit, recorder.runs, recorder.epochs)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TRUE = guard.TRUE
+UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 FALSE = frozenset(("", "0", "false", "no", "off"))
 
 
@@ -53,6 +54,29 @@ def tags(text: str) -> dict[str, str]:
     return {k.strip(): v.strip() for k, _, v in (pair.partition("=") for pair in pairs)}
 
 
+def size(text: str) -> int:
+    """Read a number of bytes: 500000, 64k, 256M, 1.5G."""
+    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
+    if number[-1:] in UNITS:
+        number, unit = number[:-1], UNITS[number[-1]]
+    return int(_positive(number, text, "a size such as 256M") * unit)
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds."""
+    return _positive(text.strip().lower().removesuffix("s"), text, "a number of seconds")
+
+
+def _positive(number: str, text: str, wanted: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text!r} is not {wanted}")
+    return value
+
+
 class Setting:
     """One row of the table."""
 
@@ -68,7 +92,7 @@ class Setting:
         self.name, self.read, self.default = name, read, default
         self.form, self.meaning, self.in_file = form, meaning, in_file
         self.variable = f"KERASPROV_{name.upper()}"
-        self.option = f"--{name}"
+        self.option = f"--{name.replace('_', '-')}"
 
 
 SETTINGS = (
@@ -89,6 +113,21 @@ SETTINGS = (
     Setting("name", words, "", "NAME", "name of the runs; the script's name if not set"),
     Setting("tags", tags, "", "K=V,…", "tags of the execution"),
     Setting("verbose", flag, "0", "", "say in one line on stderr what was recorded", True),
+    Setting("files", flag, "on", "on|off", "record which files are read and written"),
+    Setting(
+        "hash_size",
+        size,
+        "1G",
+        "SIZE",
+        "larger files are known by the hash of parts of them, marked as such",
+    ),
+    Setting(
+        "hash_seconds",
+        seconds,
+        "10",
+        "SECONDS",
+        "how long the end of a program waits at most for the hashes of files",
+    ),
     Setting("disabled", flag, "0", "", "do nothing at all", False),
     Setting("debug", flag, "0", "", "raise the agent's own errors", False),
 )
@@ -147,6 +186,9 @@ class Values:
     name: str | None
     tags: dict[str, str]
     verbose: bool
+    files: bool
+    hash_size: int
+    hash_seconds: float
     disabled: bool
     debug: bool
 

@@ -10,6 +10,7 @@ from kerasprov_agent import guard, process
 from kerasprov_agent.describe import machine
 from kerasprov_agent.hooks import (
     batches,
+    calls,
     changes,
     epochs,
     evaluating,
@@ -22,6 +23,7 @@ from kerasprov_agent.hooks import (
     uses,
     wrapping,
 )  # fmt: skip
+from kerasprov_agent.tracing import watching
 
 
 class Target(NamedTuple):
@@ -95,8 +97,9 @@ def install(package: Any) -> None:
     """Wrap what is named above in an imported package; each target by itself."""
     tuner = package.__name__ == "keras_tuner"
     if not tuner:
-        process.keras = guard.attempt(machine.keras, package) or {}
+        process.keras_imported(guard.attempt(machine.keras, package) or {})
         process.watch_forks()
+        watching.activity = calls.activity
     wrapping.switch(True)
     for target in TUNER_TARGETS if tuner else TARGETS:
         guard.call(_apply, target, package.__name__)

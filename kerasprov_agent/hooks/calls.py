@@ -90,6 +90,9 @@ class Evaluation:
 class Prediction:
     """A `predict` in progress, whose input is not that of the `fit` around it."""
 
+    def __init__(self, activity_id: str) -> None:
+        self.id = activity_id
+
     def is_over(self) -> bool:
         """It is not, as long as it lies on the stack."""
         return False
@@ -132,6 +135,16 @@ def top() -> Fit | Evaluation | Prediction | None:
     """The innermost call in progress on this thread."""
     _drop_what_is_over()
     return _stack.calls[-1] if _stack.calls else None
+
+
+def activity() -> str | None:
+    """The innermost activity in progress on this thread: its id in the record."""
+    for call in reversed(_stack.calls):
+        if isinstance(call, Fit):
+            return call.run.id
+        if isinstance(call, (Evaluation, Prediction)):
+            return call.id
+    return None
 
 
 def fit_of(callbacks: Any) -> Fit | None:

@@ -51,7 +51,7 @@ def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> tuple[Use, float
         if use is not None:
             _close(use)
         use = of_model[kind] = _begin(kind, model, training.arguments(wrapped, args, kwargs))
-    call = calls.Prediction()
+    call = calls.Prediction(use.id)
     calls.push(call)
     return use, perf_counter(), call
 

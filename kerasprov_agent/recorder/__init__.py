@@ -5,6 +5,7 @@ Identifiers are the execution's id and a local name: `<uuid>#fit-1`.
 
 from __future__ import annotations
 
+from kerasprov_agent.recorder.contents import Contents
 from kerasprov_agent.recorder.models import Models
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.recorder.searches import Searches
@@ -14,5 +15,5 @@ from kerasprov_agent.recorder.uses import Uses
 __all__ = ["Recorder", "Run"]
 
 
-class Recorder(Models, Searches, Trainings, Uses):
+class Recorder(Models, Searches, Trainings, Uses, Contents):
     """Turns plain facts into rows of one execution."""

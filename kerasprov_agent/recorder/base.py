@@ -11,7 +11,7 @@ from kerasprov_agent import clock
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.store import rows
-from kerasprov_agent.store.operations import Operation, described_like, insert
+from kerasprov_agent.store.operations import Operation, described_like, insert, update
 
 
 class Base:
@@ -28,6 +28,11 @@ class Base:
         self._lock = threading.Lock()
         self.runs = 0
         self.epochs = 0
+
+    def keras_seen(self, keras: Mapping[str, Any]) -> None:
+        """The program has imported Keras only now."""
+        self.backend = keras.get("backend")
+        self._write(update("execution", dict(keras), {"id": self.execution.id}))
 
     def _id(self, kind: str) -> str:
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,11 @@ def described_like(entity_id: str, source_id: str) -> Operation:
 def replaced_architecture(architecture_id: str) -> Operation:
     """An architecture that was described before it was built, and is now described anew."""
     return ("forget", "architecture", {"id": architecture_id}, {})
+
+
+def forget_entity(entity_id: str) -> Operation:
+    """An entity that turned out to be a part of another, or to be gone without a trace."""
+    return ("forget", "entity", {"id": entity_id}, {})
 
 
 def measured(table: str, row: Row, metrics: Mapping[str, Any]) -> Operation:
@@ -132,7 +138,7 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
     """Carry out one operation; the caller holds the transaction."""
     what, table, row, further = operation
     if what == "insert":
-        complete = {"run": _named, "execution": _in_job}.get(table)
+        complete = {"run": _named, "execution": _in_job, "source": _compressed}.get(table)
         _insert(connection, table, complete(connection, row) if complete else row)
     elif what == "update":
         _update(connection, table, row, further)
@@ -140,6 +146,8 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
         _update(connection, table, row, further, "coalesce({0}, ?)")
     elif what == "describe":
         _describe_like(connection, row["id"], further["source"])
+    elif what == "forget" and table == "entity":
+        _forget_entity(connection, row["id"])
     elif what == "forget":
         _forget_architecture(connection, row["id"])
     elif table == "epoch":
@@ -192,6 +200,19 @@ def _forget_architecture(connection: sqlite3.Connection, architecture_id: str) -
             return
     connection.execute("DELETE FROM layer WHERE architecture_id = ?", (architecture_id,))
     connection.execute("DELETE FROM architecture WHERE id = ?", (architecture_id,))
+
+
+def _forget_entity(connection: sqlite3.Connection, entity_id: str) -> None:
+    for table in ("file", "used", "generated"):
+        connection.execute(f"DELETE FROM {table} WHERE entity_id = ?", (entity_id,))
+    connection.execute("DELETE FROM entity WHERE id = ?", (entity_id,))
+
+
+def _compressed(_connection: sqlite3.Connection, row: Row) -> Row:
+    """Texts are compressed where they are stored; on the way there they may be spooled as JSON."""
+    content = row["text"].encode("utf-8", "surrogatepass")
+    found = {"sha256": row["sha256"], "bytes": row["bytes"]}
+    return {**found, "zlib": zlib.compress(content)}
 
 
 def _named(connection: sqlite3.Connection, row: Row) -> Row:

@@ -16,11 +16,12 @@ def used(activity_id: str, entity_id: str, role: str, at: str) -> Operation:
     )
 
 
-def derived(entity_id: str, source_id: str, activity_id: str) -> Operation:
-    """An entity came of another."""
-    return insert(
-        "derived", {"entity_id": entity_id, "source_id": source_id, "activity_id": activity_id}
-    )
+def derived(
+    entity_id: str, source_id: str, activity_id: str | None, confidence: str | None = None
+) -> Operation:
+    """An entity came of another; `confidence` tells how that is known, if not by what was done."""
+    row = {"entity_id": entity_id, "source_id": source_id, "activity_id": activity_id}
+    return insert("derived", {**row, "confidence": confidence} if confidence else row)
 
 
 def params(run_id: str, source: str, values: Mapping[str, Any]) -> list[Operation]:

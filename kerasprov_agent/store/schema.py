@@ -30,11 +30,11 @@ CREATE TABLE meta (
     value
 ) WITHOUT ROWID;
 
--- A text by its content: scripts, differences to a git commit. Stored once.
+-- A text by its content: script, module, notebook cell, difference to a git commit. Stored once.
 CREATE TABLE source (
     sha256 TEXT PRIMARY KEY,
     bytes INTEGER NOT NULL,        -- size in UTF-8
-    text TEXT NOT NULL
+    zlib BLOB NOT NULL             -- the text in UTF-8, compressed
 );
 
 -- One process of one program: a script, a module, a notebook kernel.
@@ -83,6 +83,23 @@ CREATE TABLE execution (
 );
 CREATE INDEX execution_job ON execution (job);
 
+-- A module of the program's own that it has imported: outside the interpreter and its packages.
+CREATE TABLE module (
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    name TEXT NOT NULL,
+    path TEXT NOT NULL,
+    sha256 TEXT REFERENCES source (sha256),   -- when it was imported, or first seen
+    PRIMARY KEY (execution_id, name)
+) WITHOUT ROWID;
+
+-- A cell of a notebook, in the order in which they ran.
+CREATE TABLE cell (
+    execution_id TEXT NOT NULL REFERENCES execution (id),
+    number INTEGER NOT NULL,       -- as Jupyter counts: In [number]
+    sha256 TEXT NOT NULL REFERENCES source (sha256),
+    PRIMARY KEY (execution_id, number)
+) WITHOUT ROWID;
+
 -- The installed packages; executions with the same set share its rows.
 CREATE TABLE package (
     packages_sha256 TEXT NOT NULL,
@@ -122,11 +139,11 @@ CREATE TABLE layer (
     PRIMARY KEY (architecture_id, position)
 ) WITHOUT ROWID;
 
--- A model in one state, a data set that was fed: what the activities below used and made.
+-- A model in one state, a data set that was fed, a file: what the activities below used and made.
 CREATE TABLE entity (
     id TEXT PRIMARY KEY,           -- execution id#local name; also its identifier in PROV
     execution_id TEXT NOT NULL REFERENCES execution (id),
-    kind TEXT NOT NULL,            -- model, dataset
+    kind TEXT NOT NULL,            -- model, dataset, file, files (a set of them)
     name TEXT,
     class_name TEXT,
     architecture_id TEXT REFERENCES architecture (id),
@@ -135,6 +152,29 @@ CREATE TABLE entity (
     batch_size INTEGER,            -- of the first batch where the input itself does not tell
     details TEXT,                  -- JSON: steps and files of a tf.data pipeline, settings, columns
     seen_at TEXT NOT NULL          -- when it was first seen
+);
+
+-- A file in one version, or a set of files that belong together.
+CREATE TABLE file (
+    entity_id TEXT PRIMARY KEY REFERENCES entity (id),
+    path TEXT NOT NULL,            -- absolute; of a set the directory that its files have in common
+    role TEXT,                     -- model, weights, checkpoint, backup, download, ...; data
+    files INTEGER,                 -- of a set: how many
+    bytes INTEGER,
+    modified_at TEXT,
+    sha256 TEXT,                   -- of the content; of a set the digest of its manifest
+    partial_sha256 TEXT,           -- of parts of it, where it is larger than `hash_size`
+    version TEXT                   -- by which the hash is found again
+);
+CREATE INDEX file_path ON file (path);
+CREATE INDEX file_sha256 ON file (sha256);
+CREATE INDEX file_version ON file (version);
+
+-- The files of a set, by what is in them. Stored once.
+CREATE TABLE manifest (
+    sha256 TEXT PRIMARY KEY,       -- of the lines `<sha256>  <path>` in the order of the paths
+    files INTEGER NOT NULL,
+    entries TEXT NOT NULL          -- JSON: [[path below the set's, bytes, sha256, partial_sha256]]
 );
 
 -- The arrays of a data set.
@@ -211,6 +251,7 @@ CREATE TABLE run (
     parent_id TEXT,                -- the run within which this one was started
     trial_id TEXT REFERENCES trial (id),   -- the trial of a search that it belongs to
     caller TEXT,                   -- module that called: __main__, scikeras.wrappers, ...
+    cell INTEGER,                  -- of a notebook, that called
     kind TEXT NOT NULL,            -- fit, train_on_batch, loop (of the program over an optimizer)
     label TEXT NOT NULL,           -- setting `name`, or the script's name
     name TEXT NOT NULL UNIQUE,     -- the label, with a number where it was taken
@@ -351,12 +392,20 @@ CREATE TABLE evaluation (
 CREATE INDEX evaluation_run ON evaluation (run_id);
 CREATE INDEX evaluation_execution ON evaluation (execution_id);
 
--- What a model was used for besides: many calls of one kind on one state of a model are one row.
+-- What else was done: many calls of predict or the like on one state of a model are one row.
 CREATE TABLE activity (
     id TEXT PRIMARY KEY,
     execution_id TEXT NOT NULL REFERENCES execution (id),
     run_id TEXT REFERENCES run (id),   -- the training whose model it was; NULL: none was seen
-    kind TEXT NOT NULL,            -- predict, predict_on_batch, test_on_batch
+    kind TEXT NOT NULL,            -- predict, predict_on_batch, test_on_batch, save, save_weights,
+                                   -- export, load, load_weights; step: told by the program
+    name TEXT,                     -- of a step, as the program calls it
+    epoch INTEGER,                 -- in which the run saved the model
+    by TEXT,                       -- what called: ModelCheckpoint, ...; file:line
+    attributes TEXT,               -- JSON object: what the program tells of a step
+    status TEXT,                   -- finished, failed, interrupted; NULL of many calls
+    exception_type TEXT,
+    exception TEXT,
     model_id TEXT REFERENCES entity (id),
     data_id TEXT REFERENCES entity (id),   -- what the first call was given
     calls INTEGER NOT NULL,
@@ -384,6 +433,7 @@ CREATE TABLE derived (
     entity_id TEXT NOT NULL REFERENCES entity (id),
     source_id TEXT NOT NULL REFERENCES entity (id),
     activity_id TEXT,
+    confidence TEXT,               -- NULL: by what was done; else how it is known, see docs/lineage
     PRIMARY KEY (entity_id, source_id)
 ) WITHOUT ROWID;
 """

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.store import database, liveness, spool
@@ -130,6 +131,18 @@ class Writer:
         else:
             if not _is_busy(problem):
                 guard.warn(f"can't write {self.path} ({problem}); recording to {place} for now")
+
+    def find(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        """The first row of a query; None: there is none, or the file can't be asked now."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    return None
+                found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+            except sqlite3.Error as exc:
+                guard.debug("can't ask: %s", exc)
+                return None
+            return found
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file, so that a copy of the file is whole."""

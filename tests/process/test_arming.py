@@ -40,9 +40,9 @@ def test_arming_imports_nothing() -> None:
     new = modules_after("import kerasprov_agent")
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
-    assert ours == {
-        f"kerasprov_agent{name}" for name in ("", ".clock", ".guard", ".import_hook", ".settings")
-    }
+    names = ("clock", "guard", "identity", "import_hook", "settings", "tracing")
+    names += ("tracing.versions", "tracing.watching", "tracing.worker")
+    assert ours == {"kerasprov_agent", *(f"kerasprov_agent.{name}" for name in names)}
 
 
 def test_disabled_does_nothing_at_all() -> None:

@@ -249,7 +249,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room(
         raise refuse
 
     monkeypatch.setattr(spool, "_append", full)
-    text = "x" * 8000
+    text = os.urandom(4000).hex()
     for number in range(5):
         writer.write(
             [insert("source", {"sha256": str(number), "bytes": 8000, "text": text}), *epoch(number)]

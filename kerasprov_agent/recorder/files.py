@@ -1,0 +1,251 @@
+"""Files that were read and written, each in its version.
+
+Called from the program's threads and from the worker beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kerasprov_agent import clock
+from kerasprov_agent.recorder.base import Base
+from kerasprov_agent.recorder.file import File, FileSet
+from kerasprov_agent.store import rows
+from kerasprov_agent.store.operations import Operation, forget_entity, insert, update
+from kerasprov_agent.tracing import hashing, versions
+from kerasprov_agent.tracing.watching import Seen
+
+FOLD = 10
+"""More files than this of one directory, read by one activity, are one set."""
+SAVED_FILES_LIMIT = 10_000
+
+
+class Files(Base):
+    """Records files and sets of files."""
+
+    def __init__(self, keras: Mapping[str, Any]) -> None:
+        super().__init__(keras)
+        self._guarding = threading.RLock()
+        self._files: dict[tuple[str, versions.Version | None], File] = {}
+        self._written: dict[str, File] = {}
+        self._groups: dict[tuple[str, str], list[File]] = {}
+        self._sets: dict[tuple[str, str], FileSet] = {}
+        self._subsets: list[FileSet] = []
+        self._unhashed: list[File] = []
+        settings = self.execution.settings
+        self._own = (settings.db, *((os.path.join(settings.prov, ""),) if settings.prov else ()))
+
+    def files_seen(self, seen: Iterable[Seen]) -> None:
+        """The program opened, wrote or renamed files."""
+        with self._guarding:
+            operations: list[Operation] = []
+            for one in seen:
+                if one.path.startswith(self._own):
+                    continue
+                if one.renamed_from is not None:
+                    operations += self._renamed(one.renamed_from, one.path)
+                elif one.written:
+                    operations += self._being_written(one)
+                else:
+                    operations += self._read(one)
+            operations += self._grown_sets()
+            if operations:
+                self._write(*operations)
+
+    def _read(self, one: Seen) -> list[Operation]:
+        file = self._version(one.path, one.version)
+        activity = one.activity or self.execution.id
+        key = activity, os.path.dirname(one.path)
+        if not file.pinned:
+            if key in self._sets:
+                self._sets[key].add(file)
+                return []
+            group = self._groups.setdefault(key, [])
+            group.append(file)
+            if len(group) > FOLD:
+                return self._fold(key, one.at)
+        return [*self._ensure(file, one.at), *self._used(file, activity, one.at)]
+
+    def _used(self, file: File, activity: str, at: float) -> list[Operation]:
+        return [rows.used(activity, str(file.entity_id), "file", clock.iso(at))]
+
+    def _version(self, path: str, version: versions.Version | None) -> File:
+        """A file in a version; one that the program has written is that which it has written."""
+        written = self._written.get(path)
+        if written is not None:
+            written.look()
+            if version is None or written.version == version:
+                return written
+        file = self._files.get((path, version))
+        if file is None:
+            file = self._files[path, version] = File(path, version)
+        return file
+
+    def _ensure(self, file: File, at: float) -> list[Operation]:
+        """Make a file an entity, if it is none yet."""
+        if file.entity_id is not None:
+            return []
+        file.entity_id = self._id("file")
+        self._unhashed.append(file)
+        name = os.path.basename(file.path)
+        row = {"entity_id": file.entity_id, "path": file.path, "role": file.role, "files": 1}
+        return [
+            self._entity(file.entity_id, "file", clock.iso(at), name=name),
+            insert("file", {**row, **file.state()}),
+        ]
+
+    def _fold(self, key: tuple[str, str], at: float) -> list[Operation]:
+        """So many files of one directory become one set; their own entities go.
+
+        Directories beside each other, as those of classes are, become one set together.
+        """
+        activity, directory = key
+        parent = os.path.dirname(directory)
+        beside = next(
+            (
+                (other, found)
+                for other, found in self._sets.items()
+                if other[0] == activity and other[1] != parent
+                if os.path.dirname(other[1]) == parent
+            ),
+            None,
+        )
+        operations: list[Operation] = []
+        if beside is not None and beside[1].path == parent:
+            found = beside[1]
+        else:
+            found, operations = self._new_set(parent if beside else directory, activity, at)
+            if beside is not None:
+                for file in beside[1].members.values():
+                    found.add(file)
+                operations.append(forget_entity(beside[1].entity_id))
+                self._sets[beside[0]] = found
+        self._sets[key] = found
+        for file in self._groups.pop(key):
+            found.add(file)
+            if file.entity_id is not None and not file.pinned:
+                operations.append(forget_entity(file.entity_id))
+                file.entity_id = None
+        return operations
+
+    def _new_set(
+        self, path: str, activity: str | None, at: float, complete: bool = False
+    ) -> tuple[FileSet, list[Operation]]:
+        found, stamp = FileSet(path, self._id("files"), complete), clock.iso(at)
+        row = {"entity_id": found.entity_id, "path": path, "role": "data"}
+        return found, [
+            self._entity(found.entity_id, "files", stamp, name=os.path.basename(path)),
+            insert("file", row),
+            *([rows.used(activity, found.entity_id, "file", stamp)] if activity else []),
+        ]
+
+    def _all_sets(self) -> list[FileSet]:
+        return list({id(one): one for one in (*self._sets.values(), *self._subsets)}.values())
+
+    def _grown_sets(self) -> list[Operation]:
+        operations = []
+        for found in self._all_sets():
+            if found.written != len(found.members):
+                found.written = len(found.members)
+                operations.append(update("file", found.size(), {"entity_id": found.entity_id}))
+        return operations
+
+    def _being_written(self, one: Seen) -> list[Operation]:
+        file = self._written.get(one.path)
+        if file is not None and file.role is None:
+            file.look()  # the same file, opened again
+            return []
+        file = self._written[one.path] = File(one.path, None)
+        operations = self._ensure(file, one.at)
+        return [*operations, self._generated(file.entity_id, one.activity, one.at)]
+
+    def _generated(self, entity_id: str | None, activity: str | None, at: float) -> Operation:
+        activity = activity or self.execution.id
+        row = {"entity_id": entity_id, "activity_id": activity, "at": clock.iso(at)}
+        return insert("generated", row)
+
+    def _renamed(self, source: str, target: str) -> list[Operation]:
+        """A file got its name when it was whole, as careful programs do it."""
+        file = self._written.pop(source, None)
+        if file is None:
+            return []
+        file.path = target
+        self._written[target] = file
+        return [
+            update("file", {"path": target}, {"entity_id": file.entity_id}),
+            update("entity", {"name": os.path.basename(target)}, {"id": file.entity_id}),
+        ]
+
+    def file_written(self, path: str, role: str, activity_id: str, at: float) -> str | None:
+        """A file or directory that an activity has made whole, such as a saved model.
+
+        Each time it is written it is another version. Returns its entity; None: it is not there.
+        """
+        with self._guarding:
+            if os.path.isdir(path):
+                found, operations = self._new_set(path, None, at, complete=True)
+                for member in hashing.files_below(path, SAVED_FILES_LIMIT):
+                    found.add(File(member, versions.of_path(member)))
+                self._subsets.append(found)
+                entity_id = found.entity_id
+                operations += self._grown_sets()
+            else:
+                version = versions.of_path(path)
+                if version is None:
+                    return None
+                file = self._written[path] = File(path, version)
+                file.role, file.pinned = role, True
+                operations = self._ensure(file, at)
+                entity_id = str(file.entity_id)
+            self._write(
+                *operations,
+                update("file", {"role": role}, {"entity_id": entity_id}),
+                self._generated(entity_id, activity_id, at),
+            )
+            return entity_id
+
+    def file_used(
+        self,
+        paths: Sequence[tuple[str, versions.Version | None]],
+        at: float,
+        activity_id: str | None = None,
+        role: str | None = None,
+    ) -> str | None:
+        """What something came from: a file, or a set of files; returns its entity.
+
+        `activity_id` used it; without it the execution did.
+        """
+        with self._guarding:
+            activity = activity_id or self.execution.id
+            files = [self._version(path, version) for path, version in dict(paths).items()]
+            if len(files) > 1:
+                return self._set_of(files, activity, at)
+            for file in files:
+                operations = self._pinned(file, role, at)
+                self._write(*operations, *self._used(file, activity, at))
+                return file.entity_id
+            return None
+
+    def _pinned(self, file: File, role: str | None, at: float) -> list[Operation]:
+        operations = self._ensure(file, at)
+        file.pinned = True
+        if role and not file.role:
+            file.role = role
+            operations.append(update("file", {"role": role}, {"entity_id": file.entity_id}))
+        return operations
+
+    def _set_of(self, files: list[File], activity: str, at: float) -> str:
+        wanted = {file.path: file for file in files}
+        for existing in self._all_sets():
+            if existing.members == wanted:
+                self._write(rows.used(activity, existing.entity_id, "file", clock.iso(at)))
+                return existing.entity_id
+        directory = os.path.commonpath([os.path.dirname(path) for path in wanted])
+        new, operations = self._new_set(directory, activity, at, complete=True)
+        new.members = wanted
+        self._subsets.append(new)
+        self._write(*operations, *self._grown_sets())
+        return new.entity_id

@@ -1,0 +1,24 @@
+"""The version of a file: enough to see that it was changed, and to find its hash again."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+Version = tuple[int, int, int, int]
+"""Device, inode, size in bytes, time of the last change in nanoseconds."""
+
+
+def of_path(path: str) -> Version | None:
+    """The version of a regular file that lies there now; None for all else."""
+    try:
+        return of_status(os.stat(path))
+    except (OSError, ValueError):
+        return None
+
+
+def of_status(status: os.stat_result) -> Version | None:
+    """The version that `os.stat` tells of."""
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

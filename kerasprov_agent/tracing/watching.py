@@ -1,0 +1,249 @@
+"""Sees which files the program opens and renames, by Python's audit events.
+
+An audit hook can't be taken out again and runs inside every `open`: it filters, notes, and never
+waits or raises. What it notes is fetched by `drain`. Imports nothing that Python has not loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kerasprov_agent import clock, guard, identity
+from kerasprov_agent.tracing import versions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+    from kerasprov_agent.tracing.versions import Version
+
+DATA_CACHES = ("huggingface", "kagglehub", "torch", "tensorflow_datasets")
+"""Of the caches below ~/.cache these hold data and models."""
+CODE = (".py", ".pyc", ".pyi", ".pyw", ".so", ".pyd", ".dll", ".dylib", ".pth", ".ipynb", ".egg")
+SYSTEM = (
+    "/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/share/", "/usr/lib/", "/lib/",
+    "/var/cache/",
+)  # fmt: skip
+OF_TOOLS = ("/pyproject.toml", "/setup.cfg", "/keras.json", "/matplotlibrc", "/setup.py")
+"""Read by us and by tools in each program."""
+PENDING_LIMIT = 200_000
+"""So many files are remembered in a program that has not begun its record yet."""
+
+
+class Seen:
+    """A file that was opened, or got its name by a renaming."""
+
+    __slots__ = ("activity", "at", "by_input", "path", "renamed_from", "version", "written")
+
+    def __init__(
+        self,
+        path: str,
+        written: bool,
+        version: Version | None = None,
+        by_input: str | None = None,
+        renamed_from: str | None = None,
+    ) -> None:
+        self.path, self.written, self.version = path, written, version
+        self.by_input, self.renamed_from = by_input, renamed_from
+        self.at, self.activity = clock.now(), activity()
+
+
+def _nothing() -> None:
+    """Until the hooks are there."""
+
+
+activity: Callable[[], str | None] = _nothing
+"""What goes on in this thread: the id of a run, an evaluation, ...; put here by the hooks."""
+wake: Callable[[], None] = _nothing
+"""Called where what was noted should be written down; must neither wait nor raise."""
+recording = False
+"""Whether this process has a record."""
+to_be_recorded = False
+"""Whether it is to have one: it has written a file."""
+input_code: dict[CodeType, str] = {}
+"""The code by which an input in use opens its files, and the data set that it is."""
+
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+_seen: list[Seen] = []
+_known: set[int] = set()
+_quiet: Any = None
+_outside: tuple[str, ...] = ()
+_caches = ""
+_on = False
+_installed = False
+
+
+def start() -> None:
+    """Watch from now on."""
+    global _on, _installed, _outside, _caches
+    _on = True
+    if not _installed:
+        _installed = True
+        _outside = _prefixes()
+        _caches = os.path.join(os.path.expanduser("~"), ".cache", "")
+        sys.addaudithook(_audited)
+
+
+def stop() -> None:
+    """See nothing more; the hook itself stays."""
+    global _on
+    _on = False
+    forget()
+
+
+def forget() -> None:
+    """In a forked child, or when the agent stops: what was noted is the parent's, or over."""
+    global recording, to_be_recorded
+    recording = to_be_recorded = False
+    _seen.clear()
+    _known.clear()
+    input_code.clear()
+
+
+def drain() -> list[Seen]:
+    """What was noted since the last time, in order."""
+    found = _seen[:]
+    del _seen[: len(found)]
+    return found
+
+
+def has_written() -> bool:
+    """Whether a file that the program has written is still there; `tempfile` tries with some."""
+    global to_be_recorded
+    to_be_recorded = any(one.written and os.path.isfile(one.path) for one in _seen)
+    return to_be_recorded
+
+
+def pending() -> bool:
+    """Whether something was noted."""
+    return bool(_seen)
+
+
+class quiet:
+    """A context in which this thread's opening of files is not noted: ours, or Keras' own."""
+
+    def __enter__(self) -> None:
+        global _quiet
+        if _quiet is None:
+            import threading
+
+            _quiet = threading.local()
+        _quiet.depth = getattr(_quiet, "depth", 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        _quiet.depth -= 1
+
+
+def _is_quiet() -> bool:
+    return _quiet is not None and getattr(_quiet, "depth", 0) > 0
+
+
+def note(path: str, written: bool = False, by_input: str | None = None) -> None:
+    """A file was read or written where Python does not tell of it."""
+    path = os.path.abspath(path)
+    if _on and _is_of_interest(path):
+        _note(path, written, by_input)
+
+
+def is_outside(path: str) -> bool:
+    """Whether a path belongs to the interpreter, its packages or the system."""
+    return path.startswith(_outside)
+
+
+def _audited(event: str, args: tuple[Any, ...]) -> None:
+    if not _on:
+        return
+    if event == "open":
+        guard.call(_opened, *args)
+    elif event == "os.rename":
+        guard.call(_renamed, args[0], args[1])
+
+
+def _opened(path: Any, _mode: Any, flags: int) -> None:
+    if path.__class__ is int or _is_quiet():
+        return
+    text = os.fsdecode(path)
+    if _is_of_interest(text):
+        text = os.path.abspath(text)
+        if _is_of_interest(text):
+            _note(text, flags & _WRITING != 0, _input_under_way() if input_code else None)
+
+
+def _renamed(source: Any, target: Any) -> None:
+    if _is_quiet():
+        return
+    source, target = os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target))
+    if _is_of_interest(target) and len(_seen) < PENDING_LIMIT:
+        _seen.append(Seen(target, True, renamed_from=source))
+
+
+def _note(path: str, written: bool, by_input: str | None) -> None:
+    global to_be_recorded
+    version = None if written else versions.of_path(path)
+    if len(_seen) >= PENDING_LIMIT or (not written and version is None):
+        return  # nothing, a directory, a FIFO, a device
+    seen = Seen(path, written, version, by_input)
+    if not written:
+        key = hash((path, seen.activity, version, by_input))
+        if key in _known:
+            return
+        _known.add(key)
+    _seen.append(seen)
+    if written and not recording and not to_be_recorded:
+        to_be_recorded = _may_begin()
+    if recording or to_be_recorded:
+        wake()
+
+
+def _input_under_way() -> str | None:
+    """The data set whose code is under way in this thread, if one's is."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        found = input_code.get(frame.f_code)
+        if found is not None:
+            return found
+        frame = frame.f_back
+    return None
+
+
+def _may_begin() -> bool:
+    """Whether a program that trains nothing is recorded because it writes a file.
+
+    A program of the user's own that prepares data; not each tool that Python runs.
+    """
+    if identity.program:
+        return True
+    if "numpy" not in sys.modules:
+        return False
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if file is None:
+        return "ipykernel" in sys.modules
+    return file.endswith(".py") and not is_outside(os.path.abspath(file))
+
+
+def _is_of_interest(path: str) -> bool:
+    if path.startswith(_outside) or path.endswith(CODE) or path.endswith(OF_TOOLS):
+        return False
+    if path.startswith(_caches) and not path[len(_caches) :].startswith(DATA_CACHES):
+        return False
+    return "/.git/" not in path and "__pycache__" not in path
+
+
+def _prefixes() -> tuple[str, ...]:
+    """Where the interpreter, its packages, the system and settings of tools lie."""
+    home = os.path.expanduser("~")
+    places = {
+        sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix,
+        os.path.dirname(os.__file__),
+        *(path for path in sys.path if path.endswith(("site-packages", "dist-packages"))),
+        *(os.path.join(home, name) for name in (
+            ".config", ".matplotlib", ".ipython", ".jupyter", ".nv", ".local/lib",
+            ".local/share/jupyter",
+        )),
+    }  # fmt: skip
+    found = {os.path.join(place, "") for place in places if place not in ("", "/", "/usr", home)}
+    return (*sorted(found), *SYSTEM)

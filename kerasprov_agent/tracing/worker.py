@@ -1,0 +1,124 @@
+"""A thread beside the program's: writes down what was seen of files, and hashes them.
+
+It lives while there is something to do. It is started with `_thread`: `threading` would take locks
+that the program's `open` may hold already, and count it among the program's threads.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+from time import sleep
+
+from kerasprov_agent import guard
+from kerasprov_agent.tracing import watching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Step = Callable[[Callable[[], bool]], bool]
+
+PAUSE_SECONDS = 0.2
+"""What is seen is written down after so long."""
+IDLE_ROUNDS = 5
+FORK_SECONDS = 1.0
+"""A fork waits at most so long for the thread: SQLite and Python want none beside it."""
+NICENESS = 10
+
+_alive = _thread.allocate_lock()
+_wake = _thread.allocate_lock()
+_wake.acquire()
+_stopping = False
+_watching_forks = False
+_watching_end = False
+
+
+def start() -> None:
+    """Begin, if it is not under way. Neither waits nor raises."""
+    if _stopping or not _alive.acquire(False):
+        return
+    watch_end()
+    try:
+        _thread.start_new_thread(_run, ())
+    except RuntimeError:  # no more threads, or Python is ending
+        _alive.release()
+
+
+def stop(seconds: float) -> bool:
+    """Let it come to an end, waiting for so long at most; returns whether it has."""
+    global _stopping
+    _stopping = True
+    if _wake.locked():
+        _wake.release()
+    ended = _alive.acquire(timeout=seconds)
+    if ended:
+        _alive.release()
+    _stopping = False
+    return ended
+
+
+def watch_forks() -> None:
+    """No thread of ours is there while the program forks, and none is taken over."""
+    global _watching_forks
+    if not _watching_forks and hasattr(os, "register_at_fork"):
+        _watching_forks = True
+        os.register_at_fork(before=_settle, after_in_child=_forked)
+
+
+def watch_end() -> None:
+    """Be told when the interpreter ends; Python has loaded `atexit` already."""
+    global _watching_end
+    if not _watching_end:
+        _watching_end = True
+        atexit.register(guard.always, _at_exit)
+
+
+def _at_exit() -> None:
+    from kerasprov_agent import process
+
+    process.at_exit()
+
+
+def _settle() -> None:
+    if _alive.locked() and stop(FORK_SECONDS):
+        sleep(0.001)  # the system, too, has to see that it ended
+
+
+def _forked() -> None:
+    global _alive, _wake, _stopping
+    _alive, _wake, _stopping = _thread.allocate_lock(), _thread.allocate_lock(), False
+    _wake.acquire()
+    watching.forget()
+
+
+def _run() -> None:
+    idle = 0
+    guard.call(_be_nice)
+    try:
+        while idle < IDLE_ROUNDS and not _stopping:
+            _wake.acquire(timeout=PAUSE_SECONDS)
+            with watching.quiet():
+                more = guard.call(_step)
+            idle = 0 if more else idle + 1
+    finally:
+        _alive.release()
+    if watching.recording and watching.pending() and not _stopping:
+        start()
+
+
+def _step() -> bool:
+    from kerasprov_agent import process
+
+    return process.trace(_goes_on)
+
+
+def _goes_on() -> bool:
+    return not _stopping
+
+
+def _be_nice() -> None:
+    """Leave the processor to the program; in Linux a thread has a niceness of its own."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, _thread.get_native_id(), NICENESS)
