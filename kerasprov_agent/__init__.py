@@ -16,6 +16,13 @@ __version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
 """What is instrumented once the program has imported it."""
+DATA_PACKAGES = (
+    "numpy", "pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.feather", "polars", "h5py", "cv2",
+    "PIL.Image", "imageio", "imageio.v2", "imageio.v3", "skimage.io", "matplotlib.image",
+    "scipy.io", "scipy.io.wavfile", "soundfile", "joblib", "tensorflow",
+    "sklearn.model_selection",
+)  # fmt: skip
+"""Whose readers and writers of files are followed."""
 SPAWNING = (
     "multiprocessing.popen_fork",
     "multiprocessing.spawn",
@@ -23,6 +30,10 @@ SPAWNING = (
     "joblib.externals.loky.backend.spawn",
 )
 """What starts children of this process that are to be armed too; joblib has a loky of its own."""
+ENDING = (
+    ("hooks", "remove"), ("tracing.functions", "remove"), ("children", "remove"),
+    ("process", "finish"), ("tracing.origins", "forget"),
+)  # fmt: skip
 
 
 def start() -> None:
@@ -32,11 +43,11 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
     watching.wake = worker.start
     worker.watch_forks()
     watching.start()
-    import_hook.watch(hooks)
+    hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
+    import_hook.watch(hooks | dict.fromkeys(DATA_PACKAGES, _follow))
 
 
 def stop() -> None:
@@ -45,7 +56,7 @@ def stop() -> None:
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
     import_hook.unwatch()
-    for name, act in (("hooks", "remove"), ("children", "remove"), ("process", "finish")):
+    for name, act in ENDING:
         module = sys.modules.get(f"{__name__}.{name}")
         if module is not None:
             guard.always(getattr(module, act))
@@ -62,6 +73,13 @@ def _equip(spawn: object) -> None:
     from kerasprov_agent import children
 
     children.watch(spawn)
+
+
+def _follow(module: object) -> None:
+    from kerasprov_agent.tracing import readers, writers
+
+    readers.install(module)
+    writers.install(module)
 
 
 start()

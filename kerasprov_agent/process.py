@@ -67,9 +67,8 @@ def trace(go_on: Callable[[], bool]) -> bool:
 
 def _trace_to_the_end(recorder: Recorder) -> None:
     """What was seen is written down whatever it takes; hashing has its time."""
-    with watching.quiet():
-        recorder.files_seen(watching.drain())
-        recorder.hash_files(clock.deadline(recorder.execution.settings.hash_seconds), at_end=True)
+    recorder.files_seen(watching.drain())
+    recorder.hash_files(clock.deadline(recorder.execution.settings.hash_seconds), at_end=True)
 
 
 def watch_forks() -> None:
@@ -95,6 +94,7 @@ def _end_with_multiprocessing() -> None:
 
 def _at_exit_of_child() -> None:
     _finish(sys.exc_info()[1], at_exit=False)
+    watching.stop()
 
 
 def _forked() -> None:
@@ -141,7 +141,9 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
     if not at_exit:
         for forget in forgetting:
             forget()
-    if recorder is not None:
+    if recorder is None:
+        return
+    with watching.quiet():
         guard.call(_trace_to_the_end, recorder)
         watching.recording = False
         identity.renew()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -460,7 +461,7 @@ def test_the_execution_of_an_ordinary_script(digits: Path) -> None:
     assert found["host"] and found["user"] and found["cpu_count"] >= 1
     assert found["gpus"] == "[]"
     source = row(digits, "SELECT * FROM source WHERE sha256 = ?", found["script_sha256"])
-    assert source["text"] == script.read_text()
+    assert zlib.decompress(source["zlib"]).decode() == script.read_text()
     packages = {p["name"]: p["version"] for p in rows(digits, "SELECT * FROM packages")}
     assert packages["keras"] == keras.__version__ and packages["numpy"] == np.__version__
     run = row(digits, "SELECT * FROM runs")

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from kerasprov_agent.documents import files
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import (
     Statement,
@@ -19,45 +20,72 @@ from kerasprov_agent.documents.vocabulary import (
     local,
 )
 
+DERIVED = (
+    "SELECT {} FROM derived d JOIN entity e ON e.id = d.entity_id WHERE e.execution_id = ? "
+    "AND coalesce(d.confidence, '') <> 'read_before' ORDER BY e.seen_at"
+)
+"""What came of what. That a file was read before is no reason to say that something came of it."""
+
 
 def entities(scope: Scope) -> Iterator[Statement]:
     """Models and data sets, with what used, made and derived them among the activities here."""
-    uses = [
-        row
-        for row in scope.rows(
-            "SELECT u.* FROM used u JOIN entity e ON e.id = u.entity_id "
-            "WHERE e.execution_id = ? ORDER BY u.at", scope.execution["id"]
-        )
-        if row["activity_id"] in scope.activities
-    ]  # fmt: skip
-    made = [
-        row
-        for row in scope.rows(
-            "SELECT g.* FROM generated g JOIN entity e ON e.id = g.entity_id "
-            "WHERE e.execution_id = ? ORDER BY g.at", scope.execution["id"]
-        )
-        if row["activity_id"] in scope.activities
-    ]  # fmt: skip
-    wanted = {row["entity_id"] for row in uses}
-    wanted |= {
-        row["entity_id"]
-        for row in made
-        if not scope.run_id or row["activity_id"] != scope.execution["id"]
-    }
+    uses = _of_activities(scope, "used")
+    made = _of_activities(scope, "generated")
+    wanted = _wanted(scope, uses, made)
     for row in scope.rows(
         "SELECT * FROM entity WHERE execution_id = ? ORDER BY seen_at, id",
         scope.execution["id"],
     ):
-        if row["id"] in wanted:
-            yield entity_of(scope, row)
-            if row["kind"] == "dataset":
-                yield generated(local(row["id"]), local(scope.execution["id"]), None)
+        if row["id"] not in wanted:
+            continue
+        if row["kind"] in ("file", "files"):
+            yield from files.file_of(scope, row)
+            continue
+        yield entity_of(scope, row)
+        if row["kind"] == "dataset":
+            yield generated(local(row["id"]), local(scope.execution["id"]), None)
+    uses = [row for row in uses if row["entity_id"] in wanted]
     for row in uses:
         yield used(local(row["activity_id"]), local(row["entity_id"]), row["at"], row["role"])
     for row in made:
         if row["entity_id"] in wanted:
             yield generated(local(row["entity_id"]), local(row["activity_id"]), row["at"])
     yield from derivations(scope, wanted, uses)
+
+
+def _of_activities(scope: Scope, table: str) -> list[sqlite3.Row]:
+    """The rows of `used` or `generated` that belong to the activities of this document."""
+    found = scope.rows(
+        f"SELECT t.* FROM {table} t JOIN entity e ON e.id = t.entity_id "
+        "WHERE e.execution_id = ? ORDER BY t.at",
+        scope.execution["id"],
+    )
+    return [row for row in found if row["activity_id"] in scope.activities]
+
+
+def _wanted(scope: Scope, uses: list[sqlite3.Row], made: list[sqlite3.Row]) -> set[str]:
+    """The entities of this document; in one of a single run what the run has to do with."""
+    whole = not scope.run_id
+    wanted = {
+        row["entity_id"]
+        for row in (*uses, *made)
+        if whole or row["activity_id"] != scope.execution["id"]
+    }
+    sources: dict[str, list[str]] = {}
+    for entity_id, source_id in scope.tuples(
+        DERIVED.format("entity_id, source_id"), scope.execution["id"]
+    ):
+        sources.setdefault(entity_id, []).append(source_id)
+    new = set(wanted)
+    while new:
+        new = {
+            source
+            for entity in new
+            for source in sources.get(entity, ())
+            if "#file" in source and source not in wanted
+        }
+        wanted |= new
+    return wanted
 
 
 def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
@@ -87,19 +115,15 @@ def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
 def derivations(scope: Scope, wanted: set[str], uses: list[sqlite3.Row]) -> Iterator[Statement]:
     """What came of what: a model of its earlier state, and of the data that it was trained on."""
     usage = {(row["activity_id"], row["entity_id"]): row["role"] for row in uses}
-    for row in scope.rows(
-        "SELECT d.* FROM derived d JOIN entity e ON e.id = d.entity_id "
-        "WHERE e.execution_id = ? ORDER BY e.seen_at",
-        scope.execution["id"],
-    ):
-        if row["entity_id"] not in wanted or row["source_id"] not in wanted:
-            continue
-        yield derivation(scope, row, row["source_id"], usage, revision=True)
+    for row in scope.rows(DERIVED.format("d.*"), scope.execution["id"]):
+        if row["entity_id"] in wanted and row["source_id"] in wanted:
+            revision = "#model-" in row["entity_id"] and "#model-" in row["source_id"]
+            yield derivation(scope, row, row["source_id"], usage, revision)
     for run in scope.runs:
         made = run["trained_model_id"]
         if made in wanted and run["training_data_id"] in wanted:
-            row = {"entity_id": made, "activity_id": run["id"]}  # type: ignore[assignment]
-            yield derivation(scope, row, run["training_data_id"], usage, revision=False)
+            trained = {"entity_id": made, "activity_id": run["id"], "confidence": None}
+            yield derivation(scope, trained, run["training_data_id"], usage, revision=False)
 
 
 def derivation(
@@ -107,11 +131,14 @@ def derivation(
 ) -> Statement:
     """One derivation, with activity, generation and usage where they are in the document."""
     entity, source = local(row["entity_id"]), local(source_id)
-    activity = local(row["activity_id"])
     role = usage.get((row["activity_id"], source_id))
-    kind = (("prov:type", Name("prov:Revision")),) if revision else ()
+    kind = present(
+        ("prov:type", Name("prov:Revision") if revision else None),
+        ("kp:confidence", row["confidence"]),
+    )
     formal: tuple[str | None, ...] = (entity, source, None, None, None)
     if row["activity_id"] in scope.activities:
+        activity = local(row["activity_id"])
         formal = (entity, source, activity, None, None)
         if role is not None:
             generation = Name(f"{entity}-made-by-{activity.partition(':')[2]}")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from kerasprov_agent import clock
+from kerasprov_agent.documents import files
 from kerasprov_agent.documents.activity import activity, boolean
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import (
@@ -16,7 +17,6 @@ from kerasprov_agent.documents.statement import (
 )
 from kerasprov_agent.documents.vocabulary import (
     Name,
-    content,
     local,
     software,
     user,
@@ -105,19 +105,7 @@ def script_of(scope: Scope, script: Name) -> Iterator[Statement]:
     for source in scope.rows(
         "SELECT sha256, bytes FROM source WHERE sha256 = ?", execution["script_sha256"]
     ):
-        bytes_ = content(source["sha256"])
-        yield Statement(
-            "entity",
-            bytes_,
-            (),
-            (
-                ("prov:type", Name("kp:Content")),
-                ("prov:label", f"sha256 {source['sha256'][:12]}…"),
-                ("schema:sha256", source["sha256"]),
-                ("schema:contentSize", source["bytes"]),
-            ),
-        )
-        yield Statement("specializationOf", None, (script, bytes_))
+        yield from files.content_of(scope, script, source["sha256"], source["bytes"])
 
 
 def environment_of(scope: Scope, execution: str) -> Iterator[Statement]:

@@ -66,6 +66,8 @@ class Scope:
             )
             for row in rows
         }
+        self.contents: set[str] = set()
+        """The contents that are stated already: several files may have the same."""
         self.metrics = dict(self.tuples("SELECT column_name, name FROM metric"))
         self.ends = self._find_ends()
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from kerasprov_agent.documents.activity import activity
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import Statement, generated
-from kerasprov_agent.documents.training import measured, settings_of
-from kerasprov_agent.documents.vocabulary import Name, local
+from kerasprov_agent.documents.statement import Statement, Value, generated
+from kerasprov_agent.documents.training import is_value, measured, settings_of
+from kerasprov_agent.documents.vocabulary import Name, local, ncname
 
 
 def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
@@ -34,14 +34,31 @@ def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
         yield generated(metrics, name, scope.ends[row["id"]])
 
 
+KINDS = {
+    "predict": "kp:Predict", "predict_on_batch": "kp:Predict", "test_on_batch": "kp:Evaluate",
+    "save": "kp:Save", "save_weights": "kp:Save", "export": "kp:Save",
+    "load": "kp:Load", "load_weights": "kp:Load", "step": "kp:Step",
+}  # fmt: skip
+"""The type of an activity in PROV, by its kind."""
+
+
+def _told(attributes: str | None) -> Iterator[tuple[str, Value]]:
+    """What the program tells of a step of its own."""
+    for name, value in json.loads(attributes or "{}").items():
+        yield f"kp:attribute-{ncname(name)}", value if is_value(value) else json.dumps(value)
+
+
 def prediction(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
-    """Many calls of `predict` or the like on one state of a model."""
+    """Many calls of `predict` or the like on one state of a model; a `save`, a `load`, a step."""
     within = row["run_id"] if scope.lies_within(row["run_id"], row) else None
     yield from activity(
         scope,
         row,
-        ("kp:Predict" if row["kind"].startswith("predict") else "kp:Evaluate",),
-        row["kind"],
+        (KINDS[row["kind"]],),
+        row["name"] or row["kind"],
+        ("kp:epoch", row["epoch"]),
+        ("kp:by", row["by"]),
+        *_told(row["attributes"]),
         ("kp:calls", row["calls"]),
         ("kp:seconds", row["seconds"]),
         part_of=within or scope.execution["id"],

@@ -14,16 +14,16 @@ from kerasprov_agent.hooks import (
     changes,
     epochs,
     evaluating,
-    events,
     loops,
     optimizers,
     owners,
+    saving,
     searches,
     training,
     uses,
     wrapping,
 )  # fmt: skip
-from kerasprov_agent.tracing import watching
+from kerasprov_agent.tracing import functions, watching
 
 
 class Target(NamedTuple):
@@ -71,10 +71,34 @@ TARGETS = (
     Target(_MODEL, "Model", "test_on_batch", uses.before, uses.after),
     Target(_MODEL, "Model", "predict", uses.before, uses.after),
     Target(_MODEL, "Model", "predict_on_batch", uses.before, uses.after),
-    Target(_MODEL, "Model", "save", events.before_save, events.after_save),
-    Target(_MODEL, "Model", "save_weights", events.before_save, events.after_save),
+    Target(_MODEL, "Model", "save", saving.before_method, saving.after_method),
+    Target(_MODEL, "Model", "save_weights", saving.before_method, saving.after_method),
+    Target(_MODEL, "Model", "load_weights", saving.before_method, saving.after_method),
+    Target(_MODEL, "Model", "export", saving.before_method, saving.after_method),
     Target(_FEED, "EpochIterator", "__init__", None, training.after_feed),
     Target(_FEED_2, "DataHandler", "__init__", None, training.after_feed),
+)
+
+
+class Function(NamedTuple):
+    """A function of Keras' own and what observes it."""
+
+    module: str
+    name: str
+    before: functions.Before
+
+
+_SAVING_LIB = "{}.src.saving.saving_lib"
+_HDF5 = ("{}.src.legacy.saving.legacy_h5_format", "{}.src.saving.legacy.hdf5_format")
+
+FUNCTIONS = (
+    Function(_SAVING_LIB, "save_model", saving.before_save),
+    Function(_SAVING_LIB, "save_weights_only", saving.before_save),
+    Function(_SAVING_LIB, "load_model", saving.before_load),
+    Function(_SAVING_LIB, "load_weights_only", saving.before_save),
+    *(Function(name, "save_model_to_hdf5", saving.before_save) for name in _HDF5),
+    *(Function(name, "load_model_from_hdf5", saving.before_load) for name in _HDF5),
+    Function("{}.src.saving.legacy.save", "load_model", saving.before_load),
 )
 
 _TUNER = ("{}.src.engine.base_tuner", "{}.engine.base_tuner")
@@ -103,6 +127,10 @@ def install(package: Any) -> None:
     wrapping.switch(True)
     for target in TUNER_TARGETS if tuner else TARGETS:
         guard.call(_apply, target, package.__name__)
+    for module, name, before in () if tuner else FUNCTIONS:
+        owner = sys.modules.get(module.format(package.__name__))
+        if owner is not None:
+            guard.call(functions.apply, owner, name, before, saving.after_function)
 
 
 def remove() -> None:

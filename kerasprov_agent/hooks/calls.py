@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 from kerasprov_agent import process
@@ -39,7 +39,7 @@ class Fit:
     """
 
     def __init__(self, recorder: Recorder, run: Run, model: Any) -> None:
-        self.recorder, self.run = recorder, run
+        self.recorder, self.run, self.id = recorder, run, run.id
         self._model = ref(model)
         self._callbacks: ReferenceType[Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
@@ -98,9 +98,20 @@ class Prediction:
         return False
 
 
+class Call(Protocol):
+    """Anything in progress."""
+
+    @property
+    def id(self) -> str:
+        """The activity's id in the record."""
+
+    def is_over(self) -> bool:
+        """Whether it ended unseen."""
+
+
 class _Stack(threading.local):
     def __init__(self) -> None:
-        self.calls: list[Fit | Evaluation | Prediction] = []
+        self.calls: list[Call] = []
 
 
 _stack = _Stack()
@@ -116,14 +127,14 @@ def known(model: Any) -> Known:
     return found
 
 
-def push(call: Fit | Evaluation | Prediction) -> None:
+def push(call: Call) -> None:
     """A call begins on this thread."""
     _stack.calls.append(call)
     if isinstance(call, Fit):
         _fits.add(call)
 
 
-def pop(call: Fit | Evaluation | Prediction) -> None:
+def pop(call: Call) -> None:
     """A call has ended on this thread."""
     if isinstance(call, Fit):
         _fits.discard(call)
@@ -131,7 +142,7 @@ def pop(call: Fit | Evaluation | Prediction) -> None:
         _stack.calls.remove(call)
 
 
-def top() -> Fit | Evaluation | Prediction | None:
+def top() -> Call | None:
     """The innermost call in progress on this thread."""
     _drop_what_is_over()
     return _stack.calls[-1] if _stack.calls else None
@@ -139,12 +150,7 @@ def top() -> Fit | Evaluation | Prediction | None:
 
 def activity() -> str | None:
     """The innermost activity in progress on this thread: its id in the record."""
-    for call in reversed(_stack.calls):
-        if isinstance(call, Fit):
-            return call.run.id
-        if isinstance(call, (Evaluation, Prediction)):
-            return call.id
-    return None
+    return _stack.calls[-1].id if _stack.calls else None
 
 
 def fit_of(callbacks: Any) -> Fit | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import data
-from kerasprov_agent.hooks import calls, epochs, loops, training
+from kerasprov_agent.hooks import calls, epochs, inputs, loops, training
 
 
 def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Evaluation | None:
@@ -32,6 +32,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
             data.dataset, given.get("x"), given.get("y"), given.get("sample_weight")
         ),
     )
+    guard.call(inputs.given, record, data_id, *map(given.get, training.PARTS))
     call = calls.Evaluation(record, evaluation_id, data_id)
     calls.push(call)
     return call
@@ -52,6 +53,7 @@ def after_evaluate(
     if call is None:
         return
     calls.pop(call)
+    inputs.forget_codes(call.data_id)
     found = result if isinstance(result, dict) else call.logs or {}
     results = {str(name): epochs.number(value) for name, value in found.items()}
     seen = (call.feed_facts or {}).get("arrays")

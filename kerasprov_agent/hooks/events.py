@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from kerasprov_agent.describe.values import plain, public_name
-from kerasprov_agent.hooks import calls, frames
+from kerasprov_agent.hooks import calls
 
 
 def first_epoch(call: calls.Fit, epoch: int, callbacks: Iterable[Any]) -> None:
@@ -63,21 +62,6 @@ def _has_restored(callback: Any, stopped: bool) -> bool | None:
         return True
     code = getattr(type(callback).on_train_end, "__code__", None)
     return None if code is None else "best_weights" in code.co_names
-
-
-def before_save(wrapped: Any, model: Any, args: Any, kwargs: Any) -> str | None:
-    """`save`, `save_weights`: the path, resolved before the program may change its directory."""
-    path = args[0] if args else kwargs.get("filepath")
-    return os.path.abspath(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else None
-
-
-def after_save(path: str | None, model: Any, _result: Any, exc: BaseException | None) -> None:
-    """A model that is being trained was saved."""
-    call = calls.enclosing_fit(model)
-    if call is None or path is None or exc is not None:
-        return
-    epoch = call.epoch.number if call.epoch else call.last_epoch
-    call.recorder.happened(call.run, epoch, "saved", frames.actor(), {"path": plain(path)})
 
 
 def _is(callback: Any, name: str) -> bool:

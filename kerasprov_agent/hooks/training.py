@@ -9,11 +9,13 @@ from typing import Any
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, distribution, feeds, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
-from kerasprov_agent.hooks import calls, frames, optimizers, searches, wrapping
+from kerasprov_agent.hooks import calls, frames, inputs, optimizers, searches, wrapping
 from kerasprov_agent.recorder import Recorder
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
 """Arguments of `fit` that are described apart; the rest are parameters of the run."""
+
+PARTS = ("x", "y", "sample_weight")
 
 _signatures: dict[Any, inspect.Signature] = {}
 
@@ -55,7 +57,7 @@ def after_compile(
     known = calls.known(model)
     facts = {**models.compiled(model, given), **_optimizer(model)}
     known.compile_id, known.state_id = record.compiled(
-        known.state_id, started, facts, *_identity(model)
+        known.state_id, started, facts, *identity(model)
     )
 
 
@@ -63,11 +65,12 @@ def ensure_state(record: Recorder, model: Any) -> str:
     """The entity of the model in its present state, made when the model is first seen."""
     known = calls.known(model)
     if known.state_id is None:
-        known.state_id = record.model_seen(*_identity(model))
+        known.state_id = record.model_seen(*identity(model))
     return known.state_id
 
 
-def _identity(model: Any) -> tuple[str | None, str]:
+def identity(model: Any) -> tuple[str | None, str]:
+    """A model's name and class."""
     return guard.attempt(lambda: str(model.name)), public_name(type(model))
 
 
@@ -122,6 +125,14 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         validation_data=_validation_data(given),
         validation_source=_validation_source(given),
     )
+    validation = given.get("validation_data")
+    guard.call(inputs.given, record, run.training_data_id, *map(given.get, PARTS))
+    guard.call(
+        inputs.given,
+        record,
+        run.validation_data_id,
+        *(validation if isinstance(validation, (tuple, list)) else (validation,)),
+    )
     call = calls.Fit(record, run, model)
     call.first_epoch = given.get("initial_epoch") or 0
     call.optimizers = held
@@ -157,7 +168,7 @@ def _validation_source(given: Mapping[str, Any]) -> str | None:
 def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
     """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
     call = calls.top()
-    if exc is not None or call is None or isinstance(call, calls.Prediction):
+    if exc is not None or not isinstance(call, (calls.Fit, calls.Evaluation)):
         return
     facts = guard.attempt(feeds.feed, feed)
     if isinstance(call, calls.Evaluation) or call.callbacks is None:
@@ -175,6 +186,8 @@ def after_fit(call: calls.Fit | None, _model: Any, _result: Any, exc: BaseExcept
 def end_run(call: calls.Fit, exc: BaseException | None) -> None:
     """Record the end of a run and the state in which it left the model."""
     calls.pop(call)
+    for data_id in (call.run.training_data_id, call.run.validation_data_id):
+        inputs.forget_codes(data_id)
     if call.sampler is not None:
         call.sampler.stop()
     if call.callbacks is not None:

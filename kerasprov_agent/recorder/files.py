@@ -15,11 +15,13 @@ from kerasprov_agent.recorder.base import Base
 from kerasprov_agent.recorder.file import File, FileSet
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import Operation, forget_entity, insert, update
-from kerasprov_agent.tracing import hashing, versions
+from kerasprov_agent.tracing import hashing, origins, versions
+from kerasprov_agent.tracing.origins import Origin
 from kerasprov_agent.tracing.watching import Seen
 
 FOLD = 10
 """More files than this of one directory, read by one activity, are one set."""
+READ_BEFORE_LIMIT = 100
 SAVED_FILES_LIMIT = 10_000
 
 
@@ -35,6 +37,8 @@ class Files(Base):
         self._sets: dict[tuple[str, str], FileSet] = {}
         self._subsets: list[FileSet] = []
         self._unhashed: list[File] = []
+        self._inputs: set[tuple[str, str]] = set()
+        self._unlinked: dict[str, list[Origin]] = {}
         settings = self.execution.settings
         self._own = (settings.db, *((os.path.join(settings.prov, ""),) if settings.prov else ()))
 
@@ -54,6 +58,7 @@ class Files(Base):
             operations += self._grown_sets()
             if operations:
                 self._write(*operations)
+            self._link_written()
 
     def _read(self, one: Seen) -> list[Operation]:
         file = self._version(one.path, one.version)
@@ -62,12 +67,20 @@ class Files(Base):
         if not file.pinned:
             if key in self._sets:
                 self._sets[key].add(file)
-                return []
+                return self._fed(one, self._sets[key].entity_id)
             group = self._groups.setdefault(key, [])
             group.append(file)
             if len(group) > FOLD:
-                return self._fold(key, one.at)
-        return [*self._ensure(file, one.at), *self._used(file, activity, one.at)]
+                return [*self._fold(key, one.at), *self._fed(one, self._sets[key].entity_id)]
+        operations = [*self._ensure(file, one.at), *self._used(file, activity, one.at)]
+        return [*operations, *self._fed(one, str(file.entity_id))]
+
+    def _fed(self, one: Seen, entity_id: str) -> list[Operation]:
+        """What the code of an input has opened, the input came from."""
+        if one.by_input is None or (one.by_input, entity_id) in self._inputs:
+            return []
+        self._inputs.add((one.by_input, entity_id))
+        return [rows.derived(one.by_input, entity_id, None, origins.PIPELINE)]
 
     def _used(self, file: File, activity: str, at: float) -> list[Operation]:
         return [rows.used(activity, str(file.entity_id), "file", clock.iso(at))]
@@ -154,6 +167,8 @@ class Files(Base):
         return operations
 
     def _being_written(self, one: Seen) -> list[Operation]:
+        if one.origins:
+            self._unlinked.setdefault(one.path, []).extend(one.origins)
         file = self._written.get(one.path)
         if file is not None and file.role is None:
             file.look()  # the same file, opened again
@@ -166,6 +181,30 @@ class Files(Base):
         activity = activity or self.execution.id
         row = {"entity_id": entity_id, "activity_id": activity, "at": clock.iso(at)}
         return insert("generated", row)
+
+    def _link_written(self) -> None:
+        """Tell what was written to files from where it came."""
+        unlinked, self._unlinked = self._unlinked, {}
+        for path, found in unlinked.items():
+            file = self._written.get(path)
+            if file is not None and file.entity_id is not None:
+                file.pinned = True
+                self.came_from(file.entity_id, found)
+
+    def came_from(self, entity_id: str, found: Iterable[Origin]) -> None:
+        """What a data set or a file came from, and how that is known."""
+        for one in found:
+            source_id = self.file_used(one.files, clock.now())
+            if source_id is not None and source_id != entity_id:
+                self._write(rows.derived(entity_id, source_id, None, one.confidence))
+
+    def came_perhaps_from(self, entity_id: str) -> None:
+        """A data set of which nothing better is known than what was read before."""
+        with self._guarding:
+            sets = [found.entity_id for found in self._all_sets()]
+            files = [file.entity_id for file in self._files.values() if file.entity_id]
+            read = [*sets, *files][:READ_BEFORE_LIMIT]
+        self._write(*(rows.derived(entity_id, one, None, origins.READ_BEFORE) for one in read))
 
     def _renamed(self, source: str, target: str) -> list[Operation]:
         """A file got its name when it was whole, as careful programs do it."""

@@ -203,8 +203,9 @@ def _forget_architecture(connection: sqlite3.Connection, architecture_id: str) -
 
 
 def _forget_entity(connection: sqlite3.Connection, entity_id: str) -> None:
-    for table in ("file", "used", "generated"):
+    for table in ("file", "used", "generated", "derived"):
         connection.execute(f"DELETE FROM {table} WHERE entity_id = ?", (entity_id,))
+    connection.execute("DELETE FROM derived WHERE source_id = ?", (entity_id,))
     connection.execute("DELETE FROM entity WHERE id = ?", (entity_id,))
 
 

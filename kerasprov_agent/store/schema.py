@@ -403,15 +403,15 @@ CREATE TABLE activity (
     epoch INTEGER,                 -- in which the run saved the model
     by TEXT,                       -- what called: ModelCheckpoint, ...; file:line
     attributes TEXT,               -- JSON object: what the program tells of a step
-    status TEXT,                   -- finished, failed, interrupted; NULL of many calls
+    status TEXT,                   -- running, finished, failed, interrupted; NULL of many calls
     exception_type TEXT,
     exception TEXT,
     model_id TEXT REFERENCES entity (id),
     data_id TEXT REFERENCES entity (id),   -- what the first call was given
-    calls INTEGER NOT NULL,
-    seconds REAL NOT NULL,         -- in these calls, all together
+    calls INTEGER,                 -- so many of predict or the like
+    seconds REAL,                  -- in these calls, all together
     started_at TEXT NOT NULL,      -- of the first call
-    ended_at TEXT NOT NULL         -- of the last call
+    ended_at TEXT                  -- of the last call
 );
 
 -- The edges of PROV: which activity (compile, run, evaluation, ...) ...

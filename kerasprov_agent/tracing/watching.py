@@ -6,6 +6,7 @@ waits or raises. What it notes is fetched by `drain`. Imports nothing that Pytho
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from kerasprov_agent.tracing.origins import Origin
     from kerasprov_agent.tracing.versions import Version
 
 DATA_CACHES = ("huggingface", "kagglehub", "torch", "tensorflow_datasets")
@@ -36,7 +38,9 @@ PENDING_LIMIT = 200_000
 class Seen:
     """A file that was opened, or got its name by a renaming."""
 
-    __slots__ = ("activity", "at", "by_input", "path", "renamed_from", "version", "written")
+    __slots__ = (
+        "activity", "at", "by_input", "origins", "path", "renamed_from", "version", "written",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -45,9 +49,10 @@ class Seen:
         version: Version | None = None,
         by_input: str | None = None,
         renamed_from: str | None = None,
+        origins: list[Origin] | None = None,
     ) -> None:
         self.path, self.written, self.version = path, written, version
-        self.by_input, self.renamed_from = by_input, renamed_from
+        self.by_input, self.renamed_from, self.origins = by_input, renamed_from, origins
         self.at, self.activity = clock.now(), activity()
 
 
@@ -69,6 +74,7 @@ input_code: dict[CodeType, str] = {}
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 _seen: list[Seen] = []
+_last: dict[int, str] = {}
 _known: set[int] = set()
 _quiet: Any = None
 _outside: tuple[str, ...] = ()
@@ -101,6 +107,7 @@ def forget() -> None:
     recording = to_be_recorded = False
     _seen.clear()
     _known.clear()
+    _last.clear()
     input_code.clear()
 
 
@@ -138,7 +145,8 @@ class quiet:
         _quiet.depth -= 1
 
 
-def _is_quiet() -> bool:
+def is_quiet() -> bool:
+    """Whether this thread's opening of files is not noted now."""
     return _quiet is not None and getattr(_quiet, "depth", 0) > 0
 
 
@@ -147,6 +155,17 @@ def note(path: str, written: bool = False, by_input: str | None = None) -> None:
     path = os.path.abspath(path)
     if _on and _is_of_interest(path):
         _note(path, written, by_input)
+
+
+def note_origins(path: str, found: list[Origin]) -> None:
+    """What was written to a file came from these."""
+    if _on and _is_of_interest(path):
+        _note(path, True, None, found)
+
+
+def last_read() -> str | None:
+    """The file that this thread has opened last to read it."""
+    return _last.get(_thread.get_ident())
 
 
 def is_outside(path: str) -> bool:
@@ -164,30 +183,33 @@ def _audited(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _opened(path: Any, _mode: Any, flags: int) -> None:
-    if path.__class__ is int or _is_quiet():
+    if path.__class__ is int or is_quiet():
         return
     text = os.fsdecode(path)
     if _is_of_interest(text):
         text = os.path.abspath(text)
         if _is_of_interest(text):
-            _note(text, flags & _WRITING != 0, _input_under_way() if input_code else None)
+            _note(text, flags & _WRITING != 0, input_under_way())
 
 
 def _renamed(source: Any, target: Any) -> None:
-    if _is_quiet():
+    if is_quiet():
         return
     source, target = os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target))
     if _is_of_interest(target) and len(_seen) < PENDING_LIMIT:
         _seen.append(Seen(target, True, renamed_from=source))
 
 
-def _note(path: str, written: bool, by_input: str | None) -> None:
+def _note(
+    path: str, written: bool, by_input: str | None, origins: list[Origin] | None = None
+) -> None:
     global to_be_recorded
     version = None if written else versions.of_path(path)
     if len(_seen) >= PENDING_LIMIT or (not written and version is None):
         return  # nothing, a directory, a FIFO, a device
-    seen = Seen(path, written, version, by_input)
+    seen = Seen(path, written, version, by_input, origins=origins)
     if not written:
+        _last[_thread.get_ident()] = path
         key = hash((path, seen.activity, version, by_input))
         if key in _known:
             return
@@ -199,8 +221,15 @@ def _note(path: str, written: bool, by_input: str | None) -> None:
         wake()
 
 
-def _input_under_way() -> str | None:
+def is_input_under_way() -> bool:
+    """Whether an input in use reads: what it reads is known as the input's."""
+    return input_under_way() is not None
+
+
+def input_under_way() -> str | None:
     """The data set whose code is under way in this thread, if one's is."""
+    if not input_code:
+        return None
     frame: Any = sys._getframe(1)
     while frame is not None:
         found = input_code.get(frame.f_code)

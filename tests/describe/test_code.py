@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from pathlib import Path
 
 from kerasprov_agent.describe import code
@@ -56,7 +57,7 @@ def test_a_training_in_a_repository(tmp_path: Path) -> None:
     assert recorded(tmp_path, TINY + "model.fit(x, y, verbose=0)").returncode == 0
     found = row(tmp_path / "kerasprov.db", "SELECT * FROM execution")
     assert (found["git_commit"], found["git_branch"], found["git_dirty"]) == (commit, "trunk", 1)
-    query = "SELECT text FROM source WHERE sha256 = ?"
-    assert (
-        "+import keras" in row(tmp_path / "kerasprov.db", query, found["git_diff_sha256"])["text"]
+    query = "SELECT zlib FROM source WHERE sha256 = ?"
+    assert b"+import keras" in zlib.decompress(
+        row(tmp_path / "kerasprov.db", query, found["git_diff_sha256"])["zlib"]
     )

@@ -64,6 +64,11 @@ def program(directory: Path) -> list[Any]:
     seen += [model.predict(x, verbose=0).tolist(), np.asarray(model.predict_on_batch(x)).tolist()]
     model.save(directory / "model.keras")
     model.save_weights(directory / "model.weights.h5")
+    model.load_weights(directory / "model.weights.h5")
+    if keras.backend.backend() == "tensorflow":
+        model.export(directory / "exported", verbose=False)
+    loaded = keras.models.load_model(directory / "model.keras")
+    seen.append([w.tolist() for w in loaded.get_weights()])
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     loop_over(other, keras.optimizers.Adam(0.01), 4)
     seen += [[w.tolist() for w in each.get_weights()] for each in (model, other)]
@@ -122,8 +127,9 @@ def is_here(target: hooks.Target) -> bool:
             continue
         owner = getattr(module, target.owner, None)
         if owner is not None and hasattr(owner, target.method):
-            # `stateless_apply` is how JAX is used.
-            return target.method != "stateless_apply" or keras.backend.backend() == "jax"
+            # `stateless_apply` is how JAX is used; `program` exports from TensorFlow alone.
+            needed = {"stateless_apply": "jax", "export": "tensorflow"}.get(target.method)
+            return needed in (None, keras.backend.backend())
     return False
 
 
@@ -154,12 +160,15 @@ def test_a_fault_in_a_handler(
 
 EVERYWHERE = """
 import kerasprov_agent.hooks as hooks, kerasprov_agent.process as process
+from kerasprov_agent import recorder
+from kerasprov_agent.tracing import watching
 class OursError(Exception): pass
 def fault(*a, **k): raise OursError("a defect")
 hooks.TARGETS = tuple(
     t._replace(before=t.before and fault, after=t.after and fault) for t in hooks.TARGETS)
 process.ending[:] = [fault]
-process.Recorder = fault
+recorder.Recorder = fault
+watching._note = fault
 """
 ENDING = """
 import sys

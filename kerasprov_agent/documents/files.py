@@ -1,0 +1,78 @@
+"""Files and sets of files in PROV, and their contents, by which documents join."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from kerasprov_agent.documents.scope import Scope
+from kerasprov_agent.documents.statement import Statement, present
+from kerasprov_agent.documents.vocabulary import Name, content, local
+
+TYPES = {
+    "model": "kp:ModelFile",
+    "weights": "kp:ModelFile",
+    "checkpoint": "kp:Checkpoint",
+    "backup": "kp:Checkpoint",
+}
+MEMBERS_LIMIT = 10_000
+"""Of a larger set the document names the digest alone; its files stand in the database."""
+
+
+def file_of(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
+    """A file, or a set of files, in one version; and its content, which is the same everywhere."""
+    found = scope.rows("SELECT * FROM file WHERE entity_id = ?", row["id"])
+    if not found:
+        return
+    file, name = found[0], local(row["id"])
+    is_set = row["kind"] == "files"
+    members = _members(scope, file["sha256"]) if is_set else []
+    special = TYPES.get(file["role"])
+    yield Statement(
+        "entity",
+        name,
+        (),
+        present(
+            ("prov:type", Name("kp:FileSet" if is_set else "kp:File")),
+            *([("prov:type", Name("prov:Collection"))] if is_set else []),
+            *([("prov:type", Name(special))] if special else []),
+            ("prov:label", row["name"]),
+            ("prov:location", file["path"]),
+            ("schema:dateModified", file["modified_at"]),
+            ("kp:role", file["role"]),
+            ("kp:files", file["files"] if is_set else None),
+            ("kp:bytes", file["bytes"]),
+            ("kp:partialSha256", file["partial_sha256"]),
+            *(("kp:member", member) for member in members),
+        ),
+    )
+    if file["sha256"]:
+        yield from content_of(scope, name, file["sha256"], file["bytes"])
+
+
+def content_of(scope: Scope, name: str, sha256: str, size: int | None) -> Iterator[Statement]:
+    """The content of a file: only what is the same on every machine, where documents are merged."""
+    bytes_ = content(sha256)
+    if sha256 not in scope.contents:
+        scope.contents.add(sha256)
+        yield Statement(
+            "entity",
+            bytes_,
+            (),
+            present(
+                ("prov:type", Name("kp:Content")),
+                ("prov:label", f"sha256 {sha256[:12]}…"),
+                ("schema:sha256", sha256),
+                ("schema:contentSize", size),
+            ),
+        )
+    yield Statement("specializationOf", None, (name, bytes_))
+
+
+def _members(scope: Scope, digest: str | None) -> list[str]:
+    """The paths of a set's files, below its directory."""
+    for row in scope.rows("SELECT files, entries FROM manifest WHERE sha256 = ?", digest):
+        if row["files"] <= MEMBERS_LIMIT:
+            return [str(entry[0]) for entry in json.loads(row["entries"])]
+    return []

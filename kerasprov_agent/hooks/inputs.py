@@ -1,0 +1,71 @@
+"""Where the data that a model is fed came from: files, as far as that is known."""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+from kerasprov_agent import guard, process
+from kerasprov_agent.describe import loaders, tf_data
+from kerasprov_agent.recorder import Recorder
+from kerasprov_agent.tracing import origins, watching
+
+
+def given(record: Recorder, data_id: str | None, *parts: Any) -> None:
+    """Record what the parts of a data set (x, y, sample_weight) came from."""
+    if data_id is None or not record.execution.settings.files:
+        return
+    catch_up(record)
+    x = parts[0]
+    found = origins.of(list(parts))
+    found += guard.attempt(_of_pipeline, x) or []
+    code = guard.attempt(_codes, x) or []
+    for one in code:
+        watching.input_code[one] = data_id
+    if found:
+        record.came_from(data_id, found)
+    elif not code:
+        record.came_perhaps_from(data_id)
+
+
+def catch_up(record: Recorder) -> None:
+    """Write down which files were seen so far; the worker has not come to it yet."""
+    record.files_seen(watching.drain())
+
+
+def _of_pipeline(x: Any) -> list[origins.Origin]:
+    """The files that a tf.data pipeline names, and where the arrays in it came from."""
+    if not hasattr(x, "_inputs"):
+        if loaders.is_torch(x):
+            return origins.of(list(loaders.torch_tensors(x)))
+        return []
+    found = [
+        one
+        for node in tf_data.nodes(x)
+        for tensor in getattr(node, "_tensors", None) or ()
+        if getattr(tensor.dtype, "name", None) != "string"
+        for one in origins.of(tensor)
+    ]
+    paths = [path for one in tf_data.paths(x) for path in origins.all_files(one)]
+    if paths:
+        found.append(origins.Origin(origins.files_of(*paths), origins.PIPELINE))
+    return found
+
+
+def _codes(x: Any) -> list[CodeType]:
+    """The code by which a generator, PyDataset or DataLoader gets its data."""
+    found = [getattr(x, "gi_code", None)]
+    source = x.dataset if loaders.is_torch(x) else x
+    if not hasattr(x, "shape") and not hasattr(x, "element_spec"):
+        names = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__")
+        found += [getattr(getattr(type(source), name, None), "__code__", None) for name in names]
+    return [one for one in found if isinstance(one, CodeType)]
+
+
+def forget_codes(data_id: str | None) -> None:
+    """The data set is no longer in use."""
+    for code in [one for one, held in watching.input_code.items() if held == data_id]:
+        del watching.input_code[code]
+
+
+process.forgetting.append(watching.input_code.clear)

@@ -1,0 +1,124 @@
+"""What an array holds, in a few numbers: enough to know it again in another array.
+
+Rows are looked at, not arrays: a split, a shuffle or a selection keeps them. Of a row a few values
+are taken and brought to one scale, so that `x / 255` is known again as well. Arrays are numpy's;
+nothing of them is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS = 1024
+"""Of what a file held so many rows are remembered, evenly spaced ..."""
+ROWS_COMPARED = 4096
+"""... and so many of what is compared with it, in blocks that are evenly spaced."""
+VALUES = 64
+"""So many values of a row are looked at ..."""
+PIECE_VALUES = 256
+"""... and so many to tell apart which of many files a row came from."""
+LEAST_VALUES = 8
+"""A shorter row says too little by itself."""
+STEPS = 256
+"""The values of a row are brought to so many steps, from the least to the greatest ..."""
+ROUNDINGS = (0.503, 0.253)
+"""... in two ways: a value that lies at the edge of a step in one does not in the other."""
+
+
+def rows(array: Any, limit: int, values: int = VALUES) -> Any:
+    """Two fingerprints (uint64) each of up to `limit` rows; None where they say nothing.
+
+    A row is what lies under one index of the first dimension.
+    """
+    import numpy as np
+
+    if array.ndim < 2 or array.dtype.kind not in "biuf" or not len(array):
+        return None
+    shape = array.shape[1:]
+    size = int(np.prod(shape))
+    if size < LEAST_VALUES:
+        return None
+    places = np.unique(np.linspace(0, size - 1, min(size, values)).astype(np.int64))
+    chosen = (_some(len(array), limit)[:, None], *np.unravel_index(places, shape))
+    return of_rows(array[chosen])
+
+
+def piece(array: Any) -> list[int]:
+    """The fingerprints that an array has as a row of another; none where it says nothing."""
+    found = rows(array[None], 1, PIECE_VALUES)
+    return [] if found is None else [int(one) for one in found.reshape(-1)]
+
+
+def piece_rows(array: Any) -> Any:
+    """The fingerprints of all rows, each of which may have been a piece by itself."""
+    return rows(array, len(array) if array.ndim else 0, PIECE_VALUES)
+
+
+def of_rows(sample: Any) -> Any:
+    """Fingerprints of rows, each a vector of values; rows of one value alone are left out."""
+    import numpy as np
+
+    values = np.asarray(sample, dtype=np.float64)
+    values = values[np.isfinite(values).all(axis=1)]
+    least, most = values.min(axis=1), values.max(axis=1)
+    # A row of two values, as of a mask or of a one-hot code, could be anybody's.
+    told = (most > least) & ((values > least[:, None]) & (values < most[:, None])).any(axis=1)
+    values, least, most = values[told], least[told], most[told]
+    if not len(values):
+        return np.empty((0, len(ROUNDINGS)), np.uint64)
+    scaled = (values - least[:, None]) / (most - least)[:, None] * STEPS
+    return np.stack(
+        [_mixed(np, np.floor(scaled + one).astype(np.uint64)) for one in ROUNDINGS], axis=1
+    )
+
+
+def values(array: Any) -> Any:
+    """Fingerprints (uint64) of an array of one dimension, as a whole; None where it says nothing.
+
+    Known again in the same order, whatever its type; a selection of it is not.
+    """
+    import numpy as np
+
+    if array.ndim != 1 or array.dtype.kind not in "biuf" or len(array) < LEAST_VALUES:
+        return None
+    places = np.unique(np.linspace(0, len(array) - 1, 4 * VALUES).astype(np.int64))
+    sample = array[places].astype(np.float32).astype(np.float64)
+    if len(np.unique(sample)) < 2 or not np.isfinite(sample).all():
+        return None
+    whole = np.concatenate([[len(array)], sample]).view(np.uint64)
+    return _mixed(np, whole[None])
+
+
+def column(array: Any, limit: int) -> Any:
+    """Fingerprints of the single values of a column; None where they are not distinct enough."""
+    import numpy as np
+
+    if array.ndim != 1 or array.dtype.kind != "f" or not len(array):
+        return None
+    sample = array[_some(len(array), limit)].astype(np.float32)
+    sample = sample[np.isfinite(sample)]
+    found = np.unique(sample)
+    if len(found) < LEAST_VALUES or len(found) < len(sample) / 2:
+        return None
+    return _mixed(np, found.view(np.uint32).astype(np.uint64)[:, None])
+
+
+def _some(length: int, limit: int) -> Any:
+    """So many indices of so many, in blocks: memory is read in blocks, too."""
+    import numpy as np
+
+    if length <= limit:
+        return np.arange(length)
+    block = 16
+    starts = np.linspace(0, length - block, max(1, limit // block)).astype(np.int64)
+    return (starts[:, None] + np.arange(block)).reshape(-1)
+
+
+def _mixed(np: Any, steps: Any) -> Any:
+    """Rows of integers as one integer each."""
+    weights = np.arange(1, steps.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    weights |= np.uint64(1)
+    found = (steps + np.uint64(0x632BE59BD9B4E019)) * weights
+    found ^= found >> np.uint64(29)
+    found = (found * np.uint64(0xBF58476D1CE4E5B9)).sum(axis=1, dtype=np.uint64)
+    return found ^ (found >> np.uint64(32))

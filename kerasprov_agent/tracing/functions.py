@@ -1,0 +1,80 @@
+"""Wrapping functions of modules, and methods that are as plain: apply, switch off, remove.
+
+Plain functions with `__wrapped__`: they pickle by their name, and AutoGraph takes them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kerasprov_agent import guard
+
+Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+"""`before(function, args, kwargs)` returns a token for `after`; None: there is nothing to do."""
+After = Callable[[Any, Any, BaseException | None], None]
+"""`after(token, result, exception)`."""
+
+
+class _Applied(NamedTuple):
+    owner: Any
+    name: str
+    original: Any
+    ours: Any
+
+
+_applied: list[_Applied] = []
+_on = True
+
+
+def apply(owner: Any, name: str, before: Before, after: After) -> None:
+    """Wrap a function of a module or class, once; one that is not there is left alone."""
+    global _on
+    _on = True
+    original = vars(owner).get(name)
+    if callable(original) and not _is_ours(original):
+        ours = _observed(original, before, after)
+        _applied.append(_Applied(owner, name, original, ours))
+        setattr(owner, name, ours)
+
+
+def replace(owner: Any, name: str, ours: Any) -> None:
+    """Put something of ours in the place of an attribute of a class."""
+    _applied.append(_Applied(owner, name, vars(owner)[name], ours))
+    setattr(owner, name, ours)
+
+
+def remove() -> None:
+    """Take out every wrapper; where another tool's lies on top ours stays, switched off."""
+    global _on
+    _on = False
+    while _applied:
+        owner, name, original, ours = _applied.pop()
+        if vars(owner).get(name) is ours:
+            setattr(owner, name, original)
+
+
+def _observed(function: Any, before: Before, after: After) -> Any:
+    @functools.wraps(function)
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        token = guard.call(before, function, args, kwargs) if _on else None
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                exc.__traceback__ = exc.__traceback__.tb_next
+            if token is not None:
+                guard.call(after, token, None, exc)
+            raise
+        if token is not None:
+            guard.call(after, token, result, None)
+        return result
+
+    observed._self_kerasprov = True  # type: ignore[attr-defined]
+    observed.autograph_info__ = {}  # type: ignore[attr-defined]
+    return observed
+
+
+def _is_ours(function: Any) -> bool:
+    return "_self_kerasprov" in getattr(function, "__dict__", ())
