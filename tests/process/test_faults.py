@@ -188,5 +188,7 @@ def test_faults_everywhere_leave_output_and_exit_status(tmp_path: Path) -> None:
         (faulty.returncode, faulty.stdout) == (plain.returncode, plain.stdout) == (5, plain.stdout)
     )
     ours = [line for line in faulty.stderr.splitlines() if b"kerasprov_agent:" in line]
-    assert len(ours) == 1 and b"OursError: a defect" in ours[0], faulty.stderr.decode()
+    # One line a place; after three faults recording is switched off.
+    assert 1 <= len(ours) == len(set(ours)) <= 3, faulty.stderr.decode()
+    assert all(b"OursError: a defect" in line for line in ours)
     assert process.ending

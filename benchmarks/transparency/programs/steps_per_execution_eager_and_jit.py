@@ -1,4 +1,4 @@
-# fits 3, epochs 6, evaluations 0, on tensorflow jax torch
+# fits 3, epochs 6, evaluations 0, on tensorflow jax
 from common import *
 
 x, y = regression()

@@ -1,4 +1,4 @@
-# fits 3, epochs 3, evaluations 0, on tensorflow jax torch
+# fits 3, epochs 3, evaluations 0, on tensorflow jax
 from common import *
 
 x = np.random.rand(8, 5, 2).astype("float32")
