@@ -65,6 +65,23 @@ class Record:
             return self._told(found[0])
         raise UnknownRun(self._unknown(text, found))
 
+    def find_execution(self, text: str) -> tuple[str, str | None]:
+        """The ids of a run's execution and of the run; or of an execution that trained nothing.
+
+        That is found by its label, the newest, or the beginning of its id; raises `UnknownRun`.
+        """
+        try:
+            run = self.find(text)
+        except UnknownRun:
+            query = (
+                "SELECT id FROM execution WHERE label = :text OR substr(id, 1, length(:text)) = "
+                ":text ORDER BY started_at DESC LIMIT 1"
+            )
+            for row in self.db.query(query, {"text": text}):
+                return row["id"], None
+            raise
+        return run["execution_id"], run["id"]
+
     def _unknown(self, text: str, found: list[Row]) -> str:
         if found:
             names = ", ".join(str(row["name"]) for row in found)

@@ -20,18 +20,21 @@ from kerasprov_agent.query import open_record
     type=click.Choice(sorted(documents.FORMATS)),
     default="json",
     show_default=True,
-    help="PROV-JSON or PROV-N.",
+    help="PROV-JSON, PROV-N, or PROV-O in Turtle.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write here, not to the terminal.")
 @click.option("--execution", is_flag=True, help="The whole program of which RUN is a part.")
 def prov(run: str, db: str, format_: str, output: str | None, execution: bool) -> None:
-    """Write the W3C PROV document of RUN, also while it is still going."""
+    """Write the W3C PROV document of RUN, also while it is still going.
+
+    RUN may also be the name of a program that trained nothing, or the beginning of its id.
+    """
     with open_record(db) as record:
-        found = record.find(run)
-        run_id = None if execution else found["id"]
+        execution_id, run_id = record.find_execution(run)
+        run_id = None if execution else run_id
 
         def fill(stream: IO[Any]) -> None:
-            documents.write(record.connection, found["execution_id"], stream, format_, run_id)
+            documents.write(record.connection, execution_id, stream, format_, run_id)
 
         if output:
             documents.replace_file(output, fill)

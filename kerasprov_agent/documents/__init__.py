@@ -12,14 +12,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
-from kerasprov_agent.documents import prov_json, provn
+from kerasprov_agent.documents import prov_json, provn, turtle
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.statements import statements
 from kerasprov_agent.store import database
 
 Write = Callable[[Iterable[Statement], IO[str]], None]
 
-FORMATS: dict[str, Write] = {"json": prov_json.write, "provn": provn.write}
+FORMATS: dict[str, Write] = {
+    "json": prov_json.write,
+    "provn": provn.write,
+    "turtle": turtle.write,
+}
 """How a document is written, by the name of its format."""
 
 

@@ -119,11 +119,6 @@ def derivations(scope: Scope, wanted: set[str], uses: list[sqlite3.Row]) -> Iter
         if row["entity_id"] in wanted and row["source_id"] in wanted:
             revision = "#model-" in row["entity_id"] and "#model-" in row["source_id"]
             yield derivation(scope, row, row["source_id"], usage, revision)
-    for run in scope.runs:
-        made = run["trained_model_id"]
-        if made in wanted and run["training_data_id"] in wanted:
-            trained = {"entity_id": made, "activity_id": run["id"], "confidence": None}
-            yield derivation(scope, trained, run["training_data_id"], usage, revision=False)
 
 
 def derivation(

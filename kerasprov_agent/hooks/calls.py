@@ -69,6 +69,11 @@ class Fit:
         """Training begins, with this CallbackList."""
         self._callbacks = ref(callbacks)
 
+    @property
+    def has_trained(self) -> bool:
+        """Whether an epoch has begun, so that the model may have been altered."""
+        return self.epoch is not None or self.run.epochs > 0
+
     def is_over(self) -> bool:
         """Whether it ended unseen: nobody holds its CallbackList any more."""
         return self._callbacks is not None and self._callbacks() is None

@@ -23,7 +23,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
     state_id = training.ensure_state(record, model)
     training.ensure_compiled(record, model)
     if within is not None:
-        state_id = known.state_id = record.model_changed(within.run, state_id)
+        state_id = known.state_id = record.model_changed(within.run, state_id, within.has_trained)
     evaluation_id, data_id = record.evaluation_started(
         run_id=within.run.id if within else known.run_id,
         epoch=within.epoch.number if within and within.epoch else None,

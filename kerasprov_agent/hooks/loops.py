@@ -35,6 +35,7 @@ class Loop:
         self.optimizers: list[optimizers.Held] = []
         self.rates: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
         self.steps = 0
+        self.has_trained = True
         self.last_call: float | None = None
         self.written = perf_counter()
         self.described = False
@@ -278,7 +279,7 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
         if model is first:
             state.state_id = trained
         elif state.state_id is not None:
-            state.state_id = loop.recorder.model_changed(loop.run, state.state_id)
+            state.state_id = loop.recorder.model_changed(loop.run, state.state_id, True)
 
 
 process.ending.append(finish)

@@ -85,7 +85,9 @@ def _begin(name: str, model: Any, path: Any) -> Saving | None:
         if within is not None:
             epoch = within.epoch.number if within.epoch else getattr(within, "last_epoch", None)
             if call.kind in ("save", "save_weights", "export"):
-                call.state_id = call.record.model_changed(within.run, call.state_id)
+                call.state_id = call.record.model_changed(
+                    within.run, call.state_id, within.has_trained
+                )
                 calls.known(model).state_id = call.state_id
     call.id = call.record.saving_started(call.kind, run_id, call.state_id, epoch, call.by)
     calls.push(call)

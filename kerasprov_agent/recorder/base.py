@@ -49,13 +49,17 @@ class Base:
         row = {"id": entity_id, "execution_id": self.execution.id, "kind": kind}
         return insert("entity", {**row, "seen_at": seen_at, **columns})
 
-    def _next_state(self, run: Run, state_id: str, now: str) -> tuple[str, list[Operation]]:
-        entity_id = self._id("model")
+    def _next_state(
+        self, run: Run, state_id: str, now: str, trained: bool = True
+    ) -> tuple[str, list[Operation]]:
+        """A model's state after some training, or before any of it."""
+        entity_id, data_id = self._id("model"), run.training_data_id
         return entity_id, [
             self._entity(entity_id, "model", now),
             described_like(entity_id, state_id),
             insert("generated", {"entity_id": entity_id, "activity_id": run.id, "at": now}),
             rows.derived(entity_id, state_id, run.id),
+            *([rows.derived(entity_id, data_id, run.id)] if trained and data_id else []),
         ]
 
     def _dataset(

@@ -27,9 +27,9 @@ class Models(Base):
         )
         return entity_id
 
-    def model_changed(self, run: Run, state_id: str) -> str:
+    def model_changed(self, run: Run, state_id: str, trained: bool) -> str:
         """A model in the midst of its training, when something looks at it; returns its id."""
-        entity_id, operations = self._next_state(run, state_id, self._now())
+        entity_id, operations = self._next_state(run, state_id, self._now(), trained)
         self._write(*operations)
         return entity_id
 

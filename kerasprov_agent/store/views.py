@@ -138,6 +138,64 @@ JOIN used u ON u.activity_id = r.id
 JOIN entity e ON e.id = u.entity_id AND e.kind = 'dataset'
 LEFT JOIN array a ON a.entity_id = e.id;
 
+-- One row a file in one version, or a set of files: what made it, what used it.
+CREATE VIEW files AS
+SELECT
+    f.path, f.role, f.files, f.bytes, f.modified_at, f.sha256, f.partial_sha256,
+    g.activity_id AS generated_by, g.at AS generated_at,
+    (SELECT group_concat(u.activity_id) FROM used u WHERE u.entity_id = f.entity_id) AS used_by,
+    x.label AS execution, x.script, x.host, e.kind, f.entity_id AS id, e.execution_id
+FROM file f
+JOIN entity e ON e.id = f.entity_id
+JOIN execution x ON x.id = e.execution_id
+LEFT JOIN generated g ON g.entity_id = f.entity_id;
+
+-- One row a file of a set.
+CREATE VIEW members AS
+SELECT
+    f.entity_id AS set_id, f.path AS directory, json_extract(j.value, '$[0]') AS path,
+    json_extract(j.value, '$[1]') AS bytes, json_extract(j.value, '$[2]') AS sha256,
+    json_extract(j.value, '$[3]') AS partial_sha256
+FROM file f
+JOIN entity e ON e.id = f.entity_id AND e.kind = 'files'
+JOIN manifest m ON m.sha256 = f.sha256
+JOIN json_each(m.entries) j;
+
+-- One row a step of lineage: what `id` came of, by which activity, and how that is known. A file
+-- that was read comes of the latest file of the same content that was written before, anywhere.
+CREATE VIEW lineage AS
+SELECT d.entity_id AS id, d.source_id, d.activity_id, coalesce(d.confidence, 'done') AS confidence
+FROM derived d
+UNION ALL
+SELECT f.entity_id, (
+    SELECT o.entity_id FROM file o
+    JOIN generated g ON g.entity_id = o.entity_id
+    WHERE o.sha256 = f.sha256 AND o.entity_id <> f.entity_id AND g.at <= e.seen_at
+    ORDER BY g.at DESC LIMIT 1
+) AS origin, NULL, 'same_content'
+FROM file f
+JOIN entity e ON e.id = f.entity_id
+WHERE origin IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM derived d WHERE d.entity_id = f.entity_id)
+UNION ALL
+SELECT DISTINCT m.set_id, o.entity_id, NULL, 'same_content'
+FROM members m
+JOIN entity e ON e.id = m.set_id
+JOIN file o ON o.sha256 = m.sha256
+JOIN generated g ON g.entity_id = o.entity_id AND g.at <= e.seen_at
+WHERE NOT EXISTS (SELECT 1 FROM generated w WHERE w.entity_id = m.set_id)
+UNION ALL
+SELECT DISTINCT m.set_id, w.set_id, NULL, 'same_content'
+FROM members m
+JOIN entity e ON e.id = m.set_id
+JOIN members w ON w.sha256 = m.sha256 AND w.set_id <> m.set_id
+JOIN generated g ON g.entity_id = w.set_id AND g.at <= e.seen_at
+WHERE NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = m.set_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM file a JOIN file b ON b.sha256 = a.sha256
+        WHERE a.entity_id = m.set_id AND b.entity_id = w.set_id
+    );
+
 -- One row an installed package of an execution.
 CREATE VIEW packages AS
 SELECT e.id AS execution_id, e.label AS execution, p.name, p.version
