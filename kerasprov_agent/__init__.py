@@ -11,7 +11,13 @@ import sys
 from kerasprov_agent import clock, guard, import_hook, settings
 from kerasprov_agent.tracing import watching, worker
 
-__all__ = ["__version__", "start", "stop"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kerasprov_agent.steps import Activity
+
+__all__ = ["__version__", "activity", "start", "stop"]
 __version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
@@ -61,6 +67,21 @@ def stop() -> None:
         if module is not None:
             guard.always(getattr(module, act))
     watching.stop()
+
+
+def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: Any) -> Activity:
+    """A step of your own, such as an augmentation: in a `with`, or as a decorator.
+
+    `inputs` and `outputs` are paths, arrays or frames, one or several; where they are not given,
+    they are the files that the step reads and writes. `attributes` are stored with it. Optional:
+    what Keras does, and what is read and written, is recorded without.
+
+        with kerasprov_agent.activity("augment", inputs=x, outputs="more.npz", factor=3):
+            ...
+    """
+    from kerasprov_agent.steps import Activity
+
+    return Activity(name, inputs, outputs, attributes)
 
 
 def _instrument(package: object) -> None:

@@ -102,9 +102,9 @@ class Execution:
             found, self._found = self._found, []
             self._writer.write([*begin, *operations, *found])
 
-    def find(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        """The first row of a query on the database."""
-        return self._writer.find(query, *values)
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query on the database."""
+        return self._writer.ask(query, *values)
 
     def run_ended(self) -> None:
         """A run is over: the file is made whole, and a notebook's document is brought up to date.

@@ -42,6 +42,7 @@ def current() -> Recorder:
             watch_forks()
             _current = Recorder(keras)
             watching.recording = True
+            worker.start()
             if not _current.execution.settings.files:
                 watching.stop()
             _end_with_multiprocessing()
@@ -62,12 +63,14 @@ def trace(go_on: Callable[[], bool]) -> bool:
         return False
     recorder = current()
     recorder.files_seen(watching.drain())
+    recorder.code_seen()
     return recorder.hash_files(go_on)
 
 
 def _trace_to_the_end(recorder: Recorder) -> None:
     """What was seen is written down whatever it takes; hashing has its time."""
     recorder.files_seen(watching.drain())
+    recorder.code_seen()
     recorder.hash_files(clock.deadline(recorder.execution.settings.hash_seconds), at_end=True)
 
 

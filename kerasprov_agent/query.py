@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -145,6 +146,39 @@ class Record:
             iter(self.db.query("SELECT * FROM execution WHERE id = ?", (run["execution_id"],)))
         )
         return {**row, "status": self._status(row["status"], row["id"])}
+
+    def code(self, run: Row) -> list[Row]:
+        """The code of a run: `kind` (script, module, cell, git diff), `name`, `text`.
+
+        Cells are in the order in which they ran, up to the one that called `fit`.
+        """
+        query = """
+            SELECT 1 AS place, 'script' AS kind, e.script AS name, 0 AS number, s.zlib
+            FROM execution e JOIN source s ON s.sha256 = e.script_sha256 WHERE e.id = :id
+            UNION ALL
+            SELECT 2, 'module', m.path, 0, s.zlib
+            FROM module m JOIN source s ON s.sha256 = m.sha256 WHERE m.execution_id = :id
+            UNION ALL
+            SELECT 3, 'cell', 'In [' || c.number || ']', c.number, s.zlib
+            FROM cell c JOIN source s ON s.sha256 = c.sha256
+            WHERE c.execution_id = :id AND c.number <= coalesce(:cell, c.number)
+            UNION ALL
+            SELECT 4, 'git diff', substr(e.git_commit, 1, 12), 0, s.zlib
+            FROM execution e JOIN source s ON s.sha256 = e.git_diff_sha256 WHERE e.id = :id
+            ORDER BY 1, 4, 3
+        """
+        (cell,) = self.connection.execute(
+            "SELECT cell FROM run WHERE id = ?", (run["id"],)
+        ).fetchone()
+        given = {"id": run["execution_id"], "cell": cell}
+        return [
+            {
+                "kind": row["kind"],
+                "name": row["name"],
+                "text": zlib.decompress(row["zlib"]).decode("utf-8", "replace"),
+            }
+            for row in self.db.query(query, given)
+        ]
 
     def compiled(self, run: Row) -> Row | None:
         """The `compile` in force for a run."""

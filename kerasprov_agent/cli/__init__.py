@@ -61,8 +61,8 @@ def main() -> None:
     """
 
 
-from kerasprov_agent.cli import documents, lineage, runs, setup  # noqa: E402
+from kerasprov_agent.cli import compare, documents, lineage, runs, setup  # noqa: E402
 
-for _module in (runs, lineage, documents, setup):
+for _module in (runs, compare, lineage, documents, setup):
     for _command in _module.COMMANDS:
         main.add_command(_command)

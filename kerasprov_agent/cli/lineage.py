@@ -138,7 +138,8 @@ def _label(node: Row) -> str:
         path = os.path.relpath(node["path"]) if _is_near(node["path"]) else node["path"]
         return f"[cyan]{escape(path)}[/cyan]{many}{known}{by}"
     if node["kind"] == "dataset":
-        return f"{(node['name'] or 'data').replace('_', ' ')}, {short(node['samples'])} samples"
+        name = (node["name"] or "data").replace("_", " ")
+        return f"{name}, {short(node['samples'])} samples{by if name == 'made' else ''}"
     if made and "run" in made:
         settings = ", ".join(
             f"{name} {short(made[key])}"

@@ -76,11 +76,14 @@ def _epochs(row: Row) -> str:
 @click.argument("run", default="last")
 @database_option
 @json_option
-def show(run: str, db: str, as_json: bool) -> None:
+@click.option("--code", is_flag=True, help="The code that ran: script, modules, cells, changes.")
+def show(run: str, db: str, as_json: bool, code: bool) -> None:
     """Show what is known of RUN: settings, model, data, epochs, evaluations, machine and code."""
     with open_record(db) as record:
         found = record.find(run)
-        if as_json:
+        if code:
+            _print_code(record.code(found), as_json)
+        elif as_json:
             _print_json(_everything(record, found))
         else:
             _print_run(record, found, console())
@@ -88,6 +91,15 @@ def show(run: str, db: str, as_json: bool) -> None:
 
 def _print_json(value: Any) -> None:
     click.echo(as_json(value))
+
+
+def _print_code(code: list[Row], as_json: bool) -> None:
+    if as_json:
+        _print_json(code)
+        return
+    for one in code:
+        click.echo(click.style(f"# {one['kind']} {one['name'] or ''}".rstrip(), bold=True))
+        click.echo(one["text"].rstrip("\n") + "\n")
 
 
 def _everything(record: Record, run: Row) -> dict[str, Any]:

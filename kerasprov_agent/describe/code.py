@@ -6,11 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Container
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kerasprov_agent.describe import redaction
 
+NOT_THE_PROGRAMS = ("kerasprov_agent", "sitecustomize", "usercustomize")
 GIT_SECONDS = 10
 """git may take so long; it runs beside the training."""
 
@@ -69,6 +72,43 @@ def source(path: str | None) -> dict[str, Any] | None:
         }
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def text(content: str) -> dict[str, Any]:
+    """A text with its hash and size in bytes, as it is stored."""
+    encoded = content.encode("utf-8", "surrogatepass")
+    return {
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+        "bytes": len(encoded),
+        "text": content,
+    }
+
+
+def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[str, str]:
+    """The modules of the program's own that are not yet known, and their files.
+
+    Looks into no module that would be loaded by that.
+    """
+    found = {}
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    for name, module in list(sys.modules.items()):
+        if name in known or name == "__main__" or not isinstance(module, ModuleType):
+            continue
+        path = ModuleType.__getattribute__(module, "__dict__").get("__file__")
+        if isinstance(path, str) and path.endswith(".py"):
+            path = os.path.abspath(path)
+            if path == (main and os.path.abspath(main)) or is_outside(path):
+                continue  # the script itself has a place of its own
+            if name.partition(".")[0] not in NOT_THE_PROGRAMS:
+                found[name] = path
+    return found
+
+
+def cells() -> list[str]:
+    """The cells of this notebook in the order in which they ran; In[0] is empty."""
+    main = sys.modules.get("__main__")
+    found = getattr(main, "In", None) if "IPython" in sys.modules else None
+    return list(found) if isinstance(found, list) else []
 
 
 def git(directory: str) -> dict[str, Any] | None:

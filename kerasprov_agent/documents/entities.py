@@ -42,7 +42,7 @@ def entities(scope: Scope) -> Iterator[Statement]:
             yield from files.file_of(scope, row)
             continue
         yield entity_of(scope, row)
-        if row["kind"] == "dataset":
+        if row["kind"] == "dataset" and row["id"] not in {one["entity_id"] for one in made}:
             yield generated(local(row["id"]), local(scope.execution["id"]), None)
     uses = [row for row in uses if row["entity_id"] in wanted]
     for row in uses:

@@ -5,16 +5,18 @@ Identifiers are the execution's id and a local name: `<uuid>#fit-1`.
 
 from __future__ import annotations
 
+from kerasprov_agent.recorder.code import Code
 from kerasprov_agent.recorder.contents import Contents
 from kerasprov_agent.recorder.models import Models
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.recorder.saving import Savings
 from kerasprov_agent.recorder.searches import Searches
+from kerasprov_agent.recorder.steps import Steps
 from kerasprov_agent.recorder.training import Trainings
 from kerasprov_agent.recorder.uses import Uses
 
 __all__ = ["Recorder", "Run"]
 
 
-class Recorder(Models, Searches, Trainings, Uses, Contents, Savings):
+class Recorder(Models, Searches, Trainings, Uses, Contents, Savings, Steps, Code):
     """Turns plain facts into rows of one execution."""

@@ -76,13 +76,13 @@ class Contents(Files):
         if file.hashed or file.version is None:
             return True
         key = _key(file)
-        cached = key and self.execution.find(
+        cached = key and self.execution.ask(
             "SELECT sha256, partial_sha256 FROM file WHERE version = ? "
             "AND coalesce(sha256, partial_sha256) IS NOT NULL LIMIT 1",
             key,
         )
         if cached:
-            file.hash, file.hashed = (cached[0], cached[1]), True
+            file.hash, file.hashed = (cached[0][0], cached[0][1]), True
         elif go_on():
             limit = self.execution.settings.hash_size
             file.hash = hashing.of_file(file.path, file.version, limit, go_on)
@@ -97,11 +97,11 @@ class Contents(Files):
         version = None
         if None not in keys:
             version = hashlib.sha256("\n".join(map(str, keys)).encode()).hexdigest()
-            cached = self.execution.find(
+            cached = self.execution.ask(
                 "SELECT sha256 FROM file WHERE version = ? AND sha256 IS NOT NULL LIMIT 1", version
             )
             if cached:
-                return self._set_hashed(found, cached[0], version)
+                return self._set_hashed(found, cached[0][0], version)
         limit = self.execution.settings.hash_size
         for _, file in members:
             if not file.hashed and file.version is not None:

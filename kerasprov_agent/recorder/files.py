@@ -194,7 +194,7 @@ class Files(Base):
     def came_from(self, entity_id: str, found: Iterable[Origin]) -> None:
         """What a data set or a file came from, and how that is known."""
         for one in found:
-            source_id = self.file_used(one.files, clock.now())
+            source_id = one.entity_id or self.file_used(one.files, clock.now())
             if source_id is not None and source_id != entity_id:
                 self._write(rows.derived(entity_id, source_id, None, one.confidence))
 

@@ -8,7 +8,7 @@ from typing import Any
 from kerasprov_agent import clock
 from kerasprov_agent.describe import models, outcomes
 from kerasprov_agent.describe.values import flat, to_json
-from kerasprov_agent.recorder.base import Base
+from kerasprov_agent.recorder.code import Code
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import (
@@ -21,7 +21,7 @@ from kerasprov_agent.store.operations import (
 )
 
 
-class Trainings(Base):
+class Trainings(Code):
     """Records trainings."""
 
     def run_started(
@@ -60,6 +60,7 @@ class Trainings(Base):
             "parent_id": parent_id,
             "trial_id": trial_id,
             "caller": caller,
+            "cell": self.current_cell(),
             "kind": kind,
             "label": self.execution.label,
             "status": "running",

@@ -132,17 +132,15 @@ class Writer:
             if not _is_busy(problem):
                 guard.warn(f"can't write {self.path} ({problem}); recording to {place} for now")
 
-    def find(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        """The first row of a query; None: there is none, or the file can't be asked now."""
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query; none where the file can't be asked now."""
         with self._lock:
             try:
-                if self._connection is None:
-                    return None
-                found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+                if self._connection is not None:
+                    return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as exc:
                 guard.debug("can't ask: %s", exc)
-                return None
-            return found
+            return []
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file, so that a copy of the file is whole."""

@@ -19,6 +19,7 @@ from kerasprov_agent.tracing.versions import Version
 SAME_BUFFER = "same_buffer"
 CONTENT_MATCH = "content_match"
 PIPELINE = "pipeline"
+DECLARED = "declared"
 READ_BEFORE = "read_before"
 
 SOURCES_LIMIT = 2000
@@ -38,17 +39,18 @@ Files = tuple[tuple[str, Version | None], ...]
 
 
 class Origin(NamedTuple):
-    """Files that an array came from, and how that is known."""
+    """Files that an array came from, or what a step of the program made; how that is known."""
 
     files: Files
     confidence: str
+    entity_id: str | None = None
 
 
 class _Source:
     """What a reader returned."""
 
-    def __init__(self, files: Files) -> None:
-        self.files = files
+    def __init__(self, files: Files, entity_id: str | None = None) -> None:
+        self.files, self.entity_id = files, entity_id
         self.length = 0
         self.rows: Any = None
         self.values: Any = None
@@ -96,6 +98,15 @@ def was_read(value: Any, files: Files) -> None:
             _sources.append(source)
 
 
+def was_made(array: Any, entity_id: str) -> None:
+    """A step of the program's own made an array."""
+    source = _Source((), entity_id)
+    _own(array, source)
+    guard.attempt(_describe, array, source)
+    with _lock:
+        _sources.append(source)
+
+
 def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
     """A file held one row, such as an image."""
     if len(_pieces) < PIECES_LIMIT:
@@ -115,12 +126,13 @@ def follows(value: Any, origin: Any) -> None:
 
 def of(value: Any) -> list[Origin]:
     """The files that arrays, frames or tensors came from, as far as it is known."""
-    found: dict[Files, str] = {}
+    found: dict[Any, Origin] = {}
     for array in leaves(value):
-        for files, confidence in _of_array(array):
-            if found.get(files) != SAME_BUFFER:
-                found[files] = confidence
-    return [Origin(files, confidence) for files, confidence in found.items()]
+        for one in _of_array(array):
+            key = one.files, one.entity_id
+            if key not in found or one.confidence == SAME_BUFFER:
+                found[key] = one
+    return list(found.values())
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -163,14 +175,14 @@ def _owner_source(array: Any) -> _Source | None:
 def _of_array(value: Any) -> Iterator[Origin]:
     source = _owner_source(value)
     if source is not None:
-        yield Origin(source.files, SAME_BUFFER)
+        yield Origin(source.files, SAME_BUFFER, source.entity_id)
         return
     array = _as_array(value)
     if array is None:
         return
     source = _owner_source(array)
     if source is not None:
-        yield Origin(source.files, SAME_BUFFER)
+        yield Origin(source.files, SAME_BUFFER, source.entity_id)
         return
     name = getattr(array, "filename", None)  # of a memmap
     if isinstance(name, str):
@@ -247,7 +259,7 @@ def _by_content(array: Any) -> Iterator[Origin]:
             or _shared(np, compared, source.rows, len(array), source.length)
             or _shared(np, columns, source.columns, len(array), source.length)
         ):
-            yield Origin(source.files, CONTENT_MATCH)
+            yield Origin(source.files, CONTENT_MATCH, source.entity_id)
 
 
 def _equal(ours: Any, theirs: Any) -> bool:

@@ -53,7 +53,7 @@ class Seen:
     ) -> None:
         self.path, self.written, self.version = path, written, version
         self.by_input, self.renamed_from, self.origins = by_input, renamed_from, origins
-        self.at, self.activity = clock.now(), activity()
+        self.at, self.activity = clock.now(), activity() or step
 
 
 def _nothing() -> None:
@@ -62,6 +62,8 @@ def _nothing() -> None:
 
 activity: Callable[[], str | None] = _nothing
 """What goes on in this thread: the id of a run, an evaluation, ...; put here by the hooks."""
+step: str | None = None
+"""The step of the program's own that is under way; in whatever thread its work is done."""
 wake: Callable[[], None] = _nothing
 """Called where what was noted should be written down; must neither wait nor raise."""
 recording = False
