@@ -42,6 +42,7 @@ def current() -> Recorder:
             watch_forks()
             _current = Recorder(keras)
             watching.recording = True
+            watching.report_path = f"{_current.execution.settings.db}-{identity.own()}.files"
             worker.start()
             if not _current.execution.settings.files:
                 watching.stop()
@@ -71,7 +72,10 @@ def _trace_to_the_end(recorder: Recorder) -> None:
     """What was seen is written down whatever it takes; hashing has its time."""
     recorder.files_seen(watching.drain())
     recorder.code_seen()
-    recorder.hash_files(clock.deadline(recorder.execution.settings.hash_seconds), at_end=True)
+    go_on = clock.deadline(recorder.execution.settings.hash_seconds)
+    # What sets of written files came from are further sets.
+    while recorder.hash_files(go_on, at_end=True) and go_on():
+        pass
 
 
 def watch_forks() -> None:
@@ -149,5 +153,6 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
     with watching.quiet():
         guard.call(_trace_to_the_end, recorder)
         watching.recording = False
+        watching.end_reports()
         identity.renew()
         recorder.execution.end(exc, at_exit, recorder.runs, recorder.epochs)

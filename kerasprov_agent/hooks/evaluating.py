@@ -32,7 +32,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
             data.dataset, given.get("x"), given.get("y"), given.get("sample_weight")
         ),
     )
-    guard.call(inputs.given, record, data_id, *map(given.get, training.PARTS))
+    guard.call(inputs.given, record, evaluation_id, data_id, *map(given.get, training.PARTS))
     call = calls.Evaluation(record, evaluation_id, data_id)
     calls.push(call)
     return call

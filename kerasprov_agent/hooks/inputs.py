@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import CodeType
 from typing import Any
+from weakref import ref
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import loaders, tf_data
@@ -11,8 +12,8 @@ from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import origins, watching
 
 
-def given(record: Recorder, data_id: str | None, *parts: Any) -> None:
-    """Record what the parts of a data set (x, y, sample_weight) came from."""
+def given(record: Recorder, activity_id: str, data_id: str | None, *parts: Any) -> None:
+    """Record what the parts (x, y, sample_weight) of an activity's data set came from."""
     if data_id is None or not record.execution.settings.files:
         return
     catch_up(record)
@@ -20,8 +21,9 @@ def given(record: Recorder, data_id: str | None, *parts: Any) -> None:
     found = origins.of(list(parts))
     found += guard.attempt(_of_pipeline, x) or []
     code = guard.attempt(_codes, x) or []
+    source = x.dataset if loaders.is_torch(x) else x
     for one in code:
-        watching.input_code[one] = data_id
+        watching.input_code.setdefault(one, []).append((ref(source), data_id, activity_id))
     if found:
         record.came_from(data_id, found)
     elif not code:
@@ -64,8 +66,12 @@ def _codes(x: Any) -> list[CodeType]:
 
 def forget_codes(data_id: str | None) -> None:
     """The data set is no longer in use."""
-    for code in [one for one, held in watching.input_code.items() if held == data_id]:
-        del watching.input_code[code]
+    for code, held in list(watching.input_code.items()):
+        left = [one for one in held if one[1] != data_id]
+        if left:
+            watching.input_code[code] = left
+        else:
+            del watching.input_code[code]
 
 
 process.forgetting.append(watching.input_code.clear)

@@ -126,10 +126,11 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         validation_source=_validation_source(given),
     )
     validation = given.get("validation_data")
-    guard.call(inputs.given, record, run.training_data_id, *map(given.get, PARTS))
+    guard.call(inputs.given, record, run.id, run.training_data_id, *map(given.get, PARTS))
     guard.call(
         inputs.given,
         record,
+        run.id,
         run.validation_data_id,
         *(validation if isinstance(validation, (tuple, list)) else (validation,)),
     )

@@ -42,6 +42,7 @@ class Contents(Files):
                 sets_left = True
         with self._guarding:
             self._unhashed += left
+            sets_left = sets_left or any(not found.hashed for found in self._all_sets())
         return bool(left) or sets_left
 
     def _hash_file(self, file: File, go_on: GoOn, at_end: bool) -> bool:
@@ -92,6 +93,12 @@ class Contents(Files):
     def _hash_set(self, found: FileSet, go_on: GoOn) -> bool:
         """Hash a set's files and write its manifest; returns whether that is done."""
         with self._guarding:
+            self._link_set(found)
+            for path, file in list(found.members.items()):
+                if self._written.get(path) is file:
+                    file.look()
+                    if file.version is None:  # it is gone again
+                        del found.members[path]
             members = sorted(found.members.items())
         keys = [_key(file) for _, file in members]
         version = None

@@ -6,12 +6,13 @@ from typing import Any
 
 from kerasprov_agent import clock
 from kerasprov_agent.tracing import hashing, versions
+from kerasprov_agent.tracing.origins import Origin
 
 
 class File:
     """A version of a file."""
 
-    __slots__ = ("entity_id", "hash", "hashed", "path", "pinned", "role", "version")
+    __slots__ = ("entity_id", "hash", "hashed", "origins", "path", "pinned", "role", "version")
 
     def __init__(self, path: str, version: versions.Version | None) -> None:
         self.path, self.version = path, version
@@ -19,6 +20,7 @@ class File:
         self.role: str | None = None
         self.hash: hashing.Hash = hashing.UNKNOWN
         self.hashed = False
+        self.origins: list[Origin] = []
         self.pinned = False
         """Something came from it, or it is of a kind of its own: it stays when files are folded."""
 
@@ -45,13 +47,17 @@ class File:
 class FileSet:
     """Files of one directory, or below it, that belong together."""
 
-    __slots__ = ("changed_at", "complete", "entity_id", "hashed", "members", "path", "written")
+    __slots__ = (
+        "changed_at", "complete", "entity_id", "hashed", "members", "origins", "path", "written",
+    )  # fmt: skip
 
     def __init__(self, path: str, entity_id: str, complete: bool) -> None:
         self.path, self.entity_id, self.complete = path, entity_id, complete
         self.members: dict[str, File] = {}
         self.changed_at = clock.now()
         self.hashed = False
+        self.origins: list[Origin] = []
+        """What its files came from, if the program has written them."""
         self.written = 0
         """So many members the database knows of."""
 

@@ -21,6 +21,8 @@ from kerasprov_agent.tracing.watching import Seen
 
 FOLD = 10
 """More files than this of one directory, read by one activity, are one set."""
+Key = tuple[str, str | None, str]
+"""The activity that read, the input by which it did, the directory."""
 READ_BEFORE_LIMIT = 100
 SAVED_FILES_LIMIT = 10_000
 
@@ -33,9 +35,11 @@ class Files(Base):
         self._guarding = threading.RLock()
         self._files: dict[tuple[str, versions.Version | None], File] = {}
         self._written: dict[str, File] = {}
-        self._groups: dict[tuple[str, str], list[File]] = {}
-        self._sets: dict[tuple[str, str], FileSet] = {}
+        self._groups: dict[Key, list[File]] = {}
+        self._sets: dict[Key, FileSet] = {}
         self._subsets: list[FileSet] = []
+        self._made_groups: dict[tuple[str, str], list[File]] = {}
+        self._made_sets: dict[tuple[str, str], FileSet] = {}
         self._unhashed: list[File] = []
         self._inputs: set[tuple[str, str]] = set()
         self._unlinked: dict[str, list[Origin]] = {}
@@ -63,7 +67,8 @@ class Files(Base):
     def _read(self, one: Seen) -> list[Operation]:
         file = self._version(one.path, one.version)
         activity = one.activity or self.execution.id
-        key = activity, os.path.dirname(one.path)
+        # What two inputs read does not become one set.
+        key = activity, one.by_input, os.path.dirname(one.path)
         if not file.pinned:
             if key in self._sets:
                 self._sets[key].add(file)
@@ -110,19 +115,18 @@ class Files(Base):
             insert("file", {**row, **file.state()}),
         ]
 
-    def _fold(self, key: tuple[str, str], at: float) -> list[Operation]:
+    def _fold(self, key: Key, at: float) -> list[Operation]:
         """So many files of one directory become one set; their own entities go.
 
         Directories beside each other, as those of classes are, become one set together.
         """
-        activity, directory = key
+        activity, _, directory = key
         parent = os.path.dirname(directory)
         beside = next(
             (
                 (other, found)
                 for other, found in self._sets.items()
-                if other[0] == activity and other[1] != parent
-                if os.path.dirname(other[1]) == parent
+                if other[:2] == key[:2] and os.path.dirname(other[2]) == parent
             ),
             None,
         )
@@ -156,7 +160,8 @@ class Files(Base):
         ]
 
     def _all_sets(self) -> list[FileSet]:
-        return list({id(one): one for one in (*self._sets.values(), *self._subsets)}.values())
+        found = (*self._sets.values(), *self._subsets, *self._made_sets.values())
+        return list({id(one): one for one in found}.values())
 
     def _grown_sets(self) -> list[Operation]:
         operations = []
@@ -174,8 +179,31 @@ class Files(Base):
             file.look()  # the same file, opened again
             return []
         file = self._written[one.path] = File(one.path, None)
+        key = one.activity or self.execution.id, os.path.dirname(one.path)
+        if key in self._made_sets:
+            self._made_sets[key].add(file)
+            return []
+        group = self._made_groups.setdefault(key, [])
+        group.append(file)
+        if len(group) > FOLD:
+            return self._fold_written(key, one.at)
         operations = self._ensure(file, one.at)
         return [*operations, self._generated(file.entity_id, one.activity, one.at)]
+
+    def _fold_written(self, key: tuple[str, str], at: float) -> list[Operation]:
+        """So many files that were written into one directory become one set."""
+        activity, directory = key
+        found, operations = self._new_set(directory, None, at)
+        operations.append(self._generated(found.entity_id, activity, at))
+        self._made_sets[key] = found
+        for file in self._made_groups.pop(key):
+            if not file.pinned:
+                found.add(file)
+                found.origins += file.origins
+                if file.entity_id is not None:
+                    operations.append(forget_entity(file.entity_id))
+                    file.entity_id = None
+        return operations
 
     def _generated(self, entity_id: str | None, activity: str | None, at: float) -> Operation:
         activity = activity or self.execution.id
@@ -187,9 +215,23 @@ class Files(Base):
         unlinked, self._unlinked = self._unlinked, {}
         for path, found in unlinked.items():
             file = self._written.get(path)
-            if file is not None and file.entity_id is not None:
-                file.pinned = True
+            if file is None:
+                continue
+            file.origins += found
+            if file.entity_id is not None:
                 self.came_from(file.entity_id, found)
+            else:
+                for one in self._made_sets.values():
+                    if path in one.members:
+                        one.origins += found
+
+    def _link_set(self, found: FileSet) -> None:
+        """Tell from where the files of a set came that the program has written."""
+        told, found.origins = found.origins, []
+        for confidence in dict.fromkeys(one.confidence for one in told):
+            files = [f for one in told if one.confidence == confidence for f in one.files]
+            if files:
+                self.came_from(found.entity_id, [Origin(tuple(files), confidence)])
 
     def came_from(self, entity_id: str, found: Iterable[Origin]) -> None:
         """What a data set or a file came from, and how that is known."""

@@ -185,6 +185,13 @@ JOIN file o ON o.sha256 = m.sha256
 JOIN generated g ON g.entity_id = o.entity_id AND g.at <= e.seen_at
 WHERE NOT EXISTS (SELECT 1 FROM generated w WHERE w.entity_id = m.set_id)
 UNION ALL
+SELECT DISTINCT f.entity_id, w.set_id, NULL, 'same_content'
+FROM members w
+JOIN generated g ON g.entity_id = w.set_id
+JOIN file f ON f.sha256 = w.sha256
+JOIN entity e ON e.id = f.entity_id AND e.kind = 'file' AND g.at <= e.seen_at
+WHERE NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = f.entity_id)
+UNION ALL
 SELECT DISTINCT m.set_id, w.set_id, NULL, 'same_content'
 FROM members m
 JOIN entity e ON e.id = m.set_id

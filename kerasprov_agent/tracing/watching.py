@@ -47,13 +47,14 @@ class Seen:
         path: str,
         written: bool,
         version: Version | None = None,
-        by_input: str | None = None,
+        by_input: tuple[str, str] | None = None,
         renamed_from: str | None = None,
         origins: list[Origin] | None = None,
     ) -> None:
         self.path, self.written, self.version = path, written, version
-        self.by_input, self.renamed_from, self.origins = by_input, renamed_from, origins
-        self.at, self.activity = clock.now(), activity() or step
+        self.renamed_from, self.origins = renamed_from, origins
+        self.by_input = by_input and by_input[0]
+        self.at, self.activity = clock.now(), (by_input and by_input[1]) or activity() or step
 
 
 def _nothing() -> None:
@@ -70,8 +71,12 @@ recording = False
 """Whether this process has a record."""
 to_be_recorded = False
 """Whether it is to have one: it has written a file."""
-input_code: dict[CodeType, str] = {}
-"""The code by which an input in use opens its files, and the data set that it is."""
+input_code: dict[CodeType, list[tuple[Any, str, str]]] = {}
+"""The code by which inputs in use open their files: of each input a weak reference to it, its
+data set, and the activity that it is an input of."""
+
+report_path: str | None = None
+"""Where children that this process forks tell of the files that they open."""
 
 _WRITING = os.O_WRONLY | os.O_RDWR
 
@@ -81,6 +86,8 @@ _known: set[int] = set()
 _quiet: Any = None
 _outside: tuple[str, ...] = ()
 _caches = ""
+_report_to: str | None = None
+_report_read = 0
 _on = False
 _installed = False
 
@@ -117,6 +124,61 @@ def drain() -> list[Seen]:
     """What was noted since the last time, in order."""
     found = _seen[:]
     del _seen[: len(found)]
+    return found + _reported()
+
+
+def become_child() -> None:
+    """In a forked child: tell the parent of the files that are opened here."""
+    global _report_to, report_path, step
+    path = report_path if recording else _report_to
+    codes, step = dict(input_code), activity() or step
+    forget()
+    input_code.update(codes)
+    _report_to, report_path = path, None
+
+
+def end_reports() -> None:
+    """The record ends; what children told is taken in."""
+    global report_path, _report_read
+    if report_path is not None and os.path.exists(report_path):
+        os.unlink(report_path)
+    report_path, _report_read = None, 0
+
+
+def _report(seen: Seen) -> None:
+    """Tell the process that forked this one; lines so short are appended whole."""
+    import json
+
+    names = ("path", "written", "version", "by_input", "renamed_from", "origins", "at", "activity")
+    line = json.dumps({name: getattr(seen, name) for name in names}) + "\n"
+    with quiet():
+        descriptor = os.open(str(_report_to), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, line.encode("utf-8", "surrogatepass"))
+        finally:
+            os.close(descriptor)
+
+
+def _reported() -> list[Seen]:
+    """What children have told since the last time."""
+    global _report_read
+    if report_path is None or not os.path.exists(report_path):
+        return []
+    import json
+
+    with quiet(), open(report_path, "rb") as stream:
+        stream.seek(_report_read)
+        text = stream.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    _report_read += len(whole)
+    found = []
+    for line in whole.splitlines():
+        told = json.loads(line)
+        version = told["version"] and tuple(told["version"])
+        one = Seen(told["path"], told["written"], version, None, told["renamed_from"])
+        one.at, one.activity, one.by_input = told["at"], told["activity"], told["by_input"]
+        one.origins = told["origins"] and [_origin(*origin) for origin in told["origins"]]
+        found.append(one)
     return found
 
 
@@ -125,6 +187,13 @@ def has_written() -> bool:
     global to_be_recorded
     to_be_recorded = any(one.written and os.path.isfile(one.path) for one in _seen)
     return to_be_recorded
+
+
+def _origin(files: Any, confidence: str, entity_id: str | None) -> Origin:
+    from kerasprov_agent.tracing.origins import Origin
+
+    known = tuple((path, version and tuple(version)) for path, version in files)
+    return Origin(known, confidence, entity_id)
 
 
 def pending() -> bool:
@@ -152,7 +221,7 @@ def is_quiet() -> bool:
     return _quiet is not None and getattr(_quiet, "depth", 0) > 0
 
 
-def note(path: str, written: bool = False, by_input: str | None = None) -> None:
+def note(path: str, written: bool = False, by_input: tuple[str, str] | None = None) -> None:
     """A file was read or written where Python does not tell of it."""
     path = os.path.abspath(path)
     if _on and _is_of_interest(path):
@@ -203,7 +272,10 @@ def _renamed(source: Any, target: Any) -> None:
 
 
 def _note(
-    path: str, written: bool, by_input: str | None, origins: list[Origin] | None = None
+    path: str,
+    written: bool,
+    by_input: tuple[str, str] | None,
+    origins: list[Origin] | None = None,
 ) -> None:
     global to_be_recorded
     version = None if written else versions.of_path(path)
@@ -212,10 +284,13 @@ def _note(
     seen = Seen(path, written, version, by_input, origins=origins)
     if not written:
         _last[_thread.get_ident()] = path
-        key = hash((path, seen.activity, version, by_input))
+        key = hash((path, seen.activity, version, seen.by_input))
         if key in _known:
             return
         _known.add(key)
+    if _report_to is not None and not recording:
+        _report(seen)
+        return
     _seen.append(seen)
     if written and not recording and not to_be_recorded:
         to_be_recorded = _may_begin()
@@ -228,17 +303,30 @@ def is_input_under_way() -> bool:
     return input_under_way() is not None
 
 
-def input_under_way() -> str | None:
-    """The data set whose code is under way in this thread, if one's is."""
+def input_under_way() -> tuple[str, str] | None:
+    """The data set whose code is under way in this thread, if one's is, and its activity."""
     if not input_code:
         return None
     frame: Any = sys._getframe(1)
     while frame is not None:
         found = input_code.get(frame.f_code)
         if found is not None:
-            return found
+            return _input_of(frame, found)
         frame = frame.f_back
     return None
+
+
+def _input_of(frame: Any, found: list[tuple[Any, str, str]]) -> tuple[str, str] | None:
+    """Which of the inputs that have a code in common is at work in a frame."""
+    if len(found) > 1:
+        names = frame.f_code.co_varnames
+        this = frame.f_locals.get(names[0]) if frame.f_code.co_argcount else None
+        for held, data_id, activity_id in found:
+            one = held()
+            if one is not None and (one is this or getattr(one, "gi_frame", None) is frame):
+                return data_id, activity_id
+        return None
+    return found[0][1:]
 
 
 def _may_begin() -> bool:

@@ -90,7 +90,7 @@ def _forked() -> None:
     global _alive, _wake, _stopping
     _alive, _wake, _stopping = _thread.allocate_lock(), _thread.allocate_lock(), False
     _wake.acquire()
-    watching.forget()
+    watching.become_child()
 
 
 def _run() -> None:
