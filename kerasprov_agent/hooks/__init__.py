@@ -12,6 +12,7 @@ from kerasprov_agent.hooks import (
     batches,
     calls,
     changes,
+    downloads,
     epochs,
     evaluating,
     loops,
@@ -127,6 +128,8 @@ def install(package: Any) -> None:
     wrapping.switch(True)
     for target in TUNER_TARGETS if tuner else TARGETS:
         guard.call(_apply, target, package.__name__)
+    if not tuner:
+        guard.call(downloads.install, package.__name__)
     for module, name, before in () if tuner else FUNCTIONS:
         owner = sys.modules.get(module.format(package.__name__))
         if owner is not None:

@@ -83,6 +83,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 _seen: list[Seen] = []
 _last: dict[int, str] = {}
 _known: set[int] = set()
+_collecting: list[collecting] = []
 _quiet: Any = None
 _outside: tuple[str, ...] = ()
 _caches = ""
@@ -221,6 +222,19 @@ def is_quiet() -> bool:
     return _quiet is not None and getattr(_quiet, "depth", 0) > 0
 
 
+class collecting:
+    """A context that gathers the files which are read in it, in this thread or another."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, None] = {}
+
+    def __enter__(self) -> None:
+        _collecting.append(self)
+
+    def __exit__(self, *_: object) -> None:
+        _collecting.remove(self)
+
+
 def note(path: str, written: bool = False, by_input: tuple[str, str] | None = None) -> None:
     """A file was read or written where Python does not tell of it."""
     path = os.path.abspath(path)
@@ -284,6 +298,8 @@ def _note(
     seen = Seen(path, written, version, by_input, origins=origins)
     if not written:
         _last[_thread.get_ident()] = path
+        for collected in _collecting:
+            collected.paths[path] = None
         key = hash((path, seen.activity, version, seen.by_input))
         if key in _known:
             return
