@@ -16,7 +16,7 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if path.name not in ("__main__.py", "sitecustomize.py")
 )
-READ_SIDE = ("kerasprov_agent.query", "kerasprov_agent.cli")
+READ_SIDE = ("kerasprov_agent.query", "kerasprov_agent.lineage", "kerasprov_agent.cli")
 HEAVY = {"keras", "tf_keras", "tensorflow", "jax", "torch", "numpy", "pandas", "asyncio", "prov"}
 
 

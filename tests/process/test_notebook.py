@@ -8,6 +8,7 @@ import nbclient
 import nbformat
 import pytest
 
+from kerasprov_agent.query import open_record
 from tests.conftest import TINY, row
 
 CELLS = {
@@ -41,3 +42,10 @@ def test_a_notebook_is_recorded(
     assert not printed
     execution = row(tmp_path / "kerasprov.db", "SELECT * FROM execution")
     assert (execution["kind"], execution["exception_type"]) == ("notebook", None)
+    # The cells in the order in which they ran, up to the one that called `fit`.
+    with open_record(str(tmp_path / "kerasprov.db")) as record:
+        code = record.code(record.find("last"))
+    assert [one["text"].strip() for one in code if one["kind"] == "cell"] == [
+        text.strip() for text in texts[:-1]
+    ]
+    assert row(tmp_path / "kerasprov.db", "SELECT cell FROM run")["cell"] == len(texts) - 1
