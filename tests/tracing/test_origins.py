@@ -152,6 +152,16 @@ def test_tensors_of_a_pipeline(npy: Path, recording: Path) -> None:
     assert known(recording) == {("x.npy", "content_match")}
 
 
+def test_a_data_loader_over_tensors(npy: Path, recording: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if keras.backend.backend() != "torch":
+        pytest.skip("torch's loaders on torch")
+    x = torch.from_numpy(np.load(npy))
+    data = torch.utils.data.TensorDataset(x / 3, torch.zeros(len(x)))
+    model(12).fit(torch.utils.data.DataLoader(data, batch_size=50), verbose=0)
+    assert known(recording) == {("x.npy", "content_match")}
+
+
 def test_image_dataset_from_directory(tmp_path: Path, recording: Path) -> None:
     pytest.importorskip("tensorflow")
     image = pytest.importorskip("PIL.Image")
