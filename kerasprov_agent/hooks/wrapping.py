@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import wrapt
 
 from kerasprov_agent import guard
+from kerasprov_agent.unseen import unseen
 
 Before = Callable[..., Any]
 """`before(wrapped, instance, args, kwargs)` returns a token for `after`."""
@@ -100,6 +101,7 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
     pass unchanged. Before Python 3.11 an exception keeps our frame in its traceback.
     """
 
+    @unseen
     def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         if instance is None and args:
             # Another tool took our wrapper out of the class and calls it as a plain function.
@@ -157,6 +159,7 @@ def _put(owner: type, name: str, make: Callable[[Any], Any]) -> None:
 
 def _plain(function: Any, after: After) -> Any:
     @functools.wraps(function)
+    @unseen
     def observed(instance: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             result = function(instance, *args, **kwargs)

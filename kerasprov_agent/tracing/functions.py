@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kerasprov_agent import guard
+from kerasprov_agent.unseen import unseen
 
 Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """`before(function, args, kwargs)` returns a token for `after`; None: there is nothing to do."""
@@ -57,6 +58,7 @@ def remove() -> None:
 
 def _observed(function: Any, before: Before, after: After) -> Any:
     @functools.wraps(function)
+    @unseen
     def observed(*args: Any, **kwargs: Any) -> Any:
         token = guard.call(before, function, args, kwargs) if _on else None
         try:

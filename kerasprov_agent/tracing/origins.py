@@ -205,10 +205,13 @@ def _as_array(value: Any) -> Any:
     module = type(value).__module__.partition(".")[0]
     if module == "torch":
         return value.detach().numpy() if value.device.type == "cpu" else None
-    if module in ("tensorflow", "jax", "jaxlib"):
-        device = getattr(value, "device", "")
-        on_host = "CPU" in str(device).upper() and not getattr(value, "is_deleted", bool)()
+    if module == "tensorflow":
+        on_host = "CPU" in str(getattr(value, "device", ""))
         return guard.attempt(np.asarray, memoryview(value)) if on_host else None
+    if module in ("jax", "jaxlib") and hasattr(value, "is_ready"):
+        on_host = all(device.platform == "cpu" for device in value.devices())
+        # What is still being computed is not waited for.
+        return np.asarray(value) if on_host and value.is_ready() else None
     return None
 
 

@@ -494,6 +494,42 @@ def data_loader() -> None:
     same(json.loads(found["details"])["shuffle"], True)
 
 
+@feature("arrays: the file they came from, by memory and by content")
+def files_of_arrays() -> None:
+    path = os.path.join(DIRECTORY, "fed.npz")
+    np.savez(path, x=np.random.rand(40, 9))
+    found = np.load(path)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = found["x"]
+    for fed, confidence in ((x, "same_buffer"), (x[::-1] / 2, "content_match")):
+        model.fit(fed, np.zeros(len(fed)), verbose=0)
+        query = (
+            "SELECT f.path, d.confidence FROM derived d JOIN file f ON f.entity_id = d.source_id "
+            "JOIN run r ON r.training_data_id = d.entity_id ORDER BY r.number DESC LIMIT 1"
+        )
+        same(tuple(rows(query)[0].values()), (path, confidence))
+
+
+@feature("models saved and loaded: files, and what they came of")
+def saved_and_loaded() -> None:
+    model = build()
+    fit(model)
+    path, weights = (os.path.join(DIRECTORY, f"kept.{e}") for e in ("keras", "weights.h5"))
+    model.save(path)
+    model.save_weights(weights)
+    loaded = keras.models.load_model(path, compile=False)
+    loaded.load_weights(weights)
+    query = (
+        "SELECT a.kind, f.path FROM activity a JOIN {} t ON t.activity_id = a.id "
+        "JOIN file f ON f.entity_id = t.entity_id ORDER BY a.started_at DESC LIMIT 2"
+    )
+    made = [tuple(row.values()) for row in rows(query.format("generated"))]
+    same(made, [("save_weights", weights), ("save", path)])
+    used = [tuple(row.values()) for row in rows(query.format("used"))]
+    same(used, [("load_weights", weights), ("load", path)])
+
+
 @feature("the seed of keras.utils.set_random_seed")
 def seed() -> None:
     keras.utils.set_random_seed(17)

@@ -238,3 +238,42 @@ def test_no_thread_of_ours_stays(tmp_path: Path) -> None:
     done = recorded(tmp_path, script)
     assert done.stdout == b"[]\n", done.stderr.decode()
     assert row(tmp_path / "kerasprov.db", "SELECT status FROM execution")["status"] == "finished"
+
+
+WARNING = """
+import warnings
+import numpy as np, keras
+open("empty.txt", "w").close()
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    np.loadtxt("empty.txt")
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(4,))])
+    def warn(self, *args, **kwargs):
+        warnings.warn("about the caller of compile", stacklevel=2)
+    keras.Model.train_on_batch = warn
+    class Warning_(keras.Model):
+        def compile(self, *args, **kwargs):
+            warnings.warn("mine", stacklevel=2)
+            super().compile(*args, **kwargs)
+    Warning_().compile("sgd")
+    def fit(*a, **k): warnings.warn("inner", stacklevel=2)
+    model.compile("sgd", "mse")
+    model.make_train_function = lambda *a, **k: warnings.warn("two up", stacklevel=3)
+    try: model.fit(np.zeros((4, 4)), np.zeros(4), verbose=0)
+    except Exception: pass
+for one in seen:
+    print(one.filename.rpartition("/")[2], one.lineno if "train" in one.filename else "", one.message)
+"""
+
+
+def test_warnings_name_the_line_that_they_are_about(tmp_path: Path) -> None:
+    told = []
+    for armed in (False, True):
+        place = tmp_path / str(armed)
+        place.mkdir()
+        (place / "train.py").write_text(WARNING)
+        words = ("-m", "kerasprov_agent") if armed else ()
+        done = python(*words, "train.py", directory=place)
+        assert done.returncode == 0, done.stderr.decode()
+        told.append(done.stdout.decode())
+    assert told[0] == told[1] and "no data" in told[0] and "two up" in told[0]
