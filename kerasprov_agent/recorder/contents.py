@@ -86,8 +86,7 @@ class Contents(Files):
             file.hash, file.hashed = (cached[0][0], cached[0][1]), True
         elif go_on():
             limit = self.execution.settings.hash_size
-            file.hash = hashing.of_file(file.path, file.version, limit, go_on)
-            file.hashed = file.hash != hashing.UNKNOWN or go_on()
+            _hash(file, limit, go_on)
         return file.hashed
 
     def _hash_set(self, found: FileSet, go_on: GoOn) -> bool:
@@ -112,8 +111,7 @@ class Contents(Files):
         limit = self.execution.settings.hash_size
         for _, file in members:
             if not file.hashed and file.version is not None:
-                file.hash = hashing.of_file(file.path, file.version, limit, go_on)
-                file.hashed = file.hash != hashing.UNKNOWN or go_on()
+                _hash(file, limit, go_on)
                 if not file.hashed:
                     return False
         names = [os.path.relpath(path, found.path) for path, _ in members]
@@ -133,6 +131,14 @@ class Contents(Files):
         row = {"sha256": digest, "version": version, **found.size()}
         self._write(update("file", row, {"entity_id": found.entity_id}))
         return True
+
+
+def _hash(file: File, limit: int, go_on: GoOn) -> None:
+    """Hash a file; what was not finished in time is left for later, or for another thread."""
+    if file.version is not None:
+        found = hashing.of_file(file.path, file.version, limit, go_on)
+        if found != hashing.UNKNOWN or go_on():
+            file.hash, file.hashed = found, True
 
 
 def _key(file: File) -> str | None:

@@ -112,9 +112,10 @@ def _read_only(uri: str, path: str) -> sqlite3.Connection:
 def _version(connection: sqlite3.Connection, path: str) -> int:
     """The schema version of the file, 0 for an empty one; raises `Unusable` if it isn't ours."""
     try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        # In this order: another process may make the file ours between one look and the next.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:

@@ -18,44 +18,40 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Step = Callable[[Callable[[], bool]], bool]
-
 PAUSE_SECONDS = 0.2
 """What is seen is written down after so long."""
 IDLE_ROUNDS = 5
 FORK_SECONDS = 1.0
 """A fork waits at most so long for the thread: SQLite and Python want none beside it."""
-NICENESS = 10
 
 _alive = _thread.allocate_lock()
 _wake = _thread.allocate_lock()
 _wake.acquire()
-_stopping = False
+_turn = 0
 _watching_forks = False
 _watching_end = False
 
 
 def start() -> None:
     """Begin, if it is not under way. Neither waits nor raises."""
-    if _stopping or not _alive.acquire(False):
+    if not _alive.acquire(False):
         return
     watch_end()
     try:
-        _thread.start_new_thread(_run, ())
+        _thread.start_new_thread(_run, (_turn,))
     except RuntimeError:  # no more threads, or Python is ending
         _alive.release()
 
 
 def stop(seconds: float) -> bool:
     """Let it come to an end, waiting for so long at most; returns whether it has."""
-    global _stopping
-    _stopping = True
+    global _turn
+    _turn += 1
     if _wake.locked():
         _wake.release()
     ended = _alive.acquire(timeout=seconds)
     if ended:
         _alive.release()
-    _stopping = False
     return ended
 
 
@@ -87,38 +83,31 @@ def _settle() -> None:
 
 
 def _forked() -> None:
-    global _alive, _wake, _stopping
-    _alive, _wake, _stopping = _thread.allocate_lock(), _thread.allocate_lock(), False
+    global _alive, _wake
+    _alive, _wake = _thread.allocate_lock(), _thread.allocate_lock()
     _wake.acquire()
     watching.become_child()
 
 
-def _run() -> None:
+def _run(turn: int) -> None:
+    # A turn that was told to end stays told so, however late the thread gets to hear of it.
+    def goes_on() -> bool:
+        return turn == _turn
+
     idle = 0
-    guard.call(_be_nice)
     try:
-        while idle < IDLE_ROUNDS and not _stopping:
+        while idle < IDLE_ROUNDS and goes_on():
             _wake.acquire(timeout=PAUSE_SECONDS)
             with watching.quiet():
-                more = guard.call(_step)
+                more = guard.call(_step, goes_on)
             idle = 0 if more else idle + 1
     finally:
         _alive.release()
-    if watching.recording and watching.pending() and not _stopping:
+    if watching.recording and watching.pending() and goes_on():
         start()
 
 
-def _step() -> bool:
+def _step(goes_on: Callable[[], bool]) -> bool:
     from kerasprov_agent import process
 
-    return process.trace(_goes_on)
-
-
-def _goes_on() -> bool:
-    return not _stopping
-
-
-def _be_nice() -> None:
-    """Leave the processor to the program; in Linux a thread has a niceness of its own."""
-    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, _thread.get_native_id(), NICENESS)
+    return process.trace(goes_on)
