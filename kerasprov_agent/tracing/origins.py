@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -119,9 +119,9 @@ def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
 
 def follows(value: Any, origin: Any) -> None:
     """An array is a selection of another, made by a function that we know."""
-    array, source = _as_array(value), _owner_source(_as_array(origin))
-    if array is not None and source is not None:
-        _own(array, source)
+    source = _owner_source(origin) or _owner_source(guard.attempt(_as_array, origin))
+    if source is not None:
+        _own(value, source)
 
 
 def of(value: Any) -> list[Origin]:
@@ -140,7 +140,8 @@ def leaves(value: Any) -> Iterator[Any]:
     stack, count = [value], 0
     while stack and count < LEAVES_LIMIT:
         one = stack.pop()
-        if isinstance(one, Mapping):
+        # No other mapping: an npz or HDF5 file is one, too, and would be read as a whole.
+        if isinstance(one, dict):
             stack.extend(one.values())
         elif isinstance(one, (list, tuple)):
             stack.extend(one[:LEAVES_LIMIT] if len(one) < 1000 else ())
@@ -177,7 +178,7 @@ def _of_array(value: Any) -> Iterator[Origin]:
     if source is not None:
         yield Origin(source.files, SAME_BUFFER, source.entity_id)
         return
-    array = _as_array(value)
+    array = guard.attempt(_as_array, value)
     if array is None:
         return
     source = _owner_source(array)
@@ -188,7 +189,13 @@ def _of_array(value: Any) -> Iterator[Origin]:
     if isinstance(name, str):
         yield Origin(files_of(name), SAME_BUFFER)
         return
-    yield from guard.attempt(lambda: list(_by_content(array))) or ()
+    if not _is_mapped(array):
+        yield from guard.attempt(lambda: list(_by_content(array))) or ()
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array lies in a file, from which a look at it would read."""
+    return "memmap" in type(_owner(array)).__name__
 
 
 def _as_array(value: Any) -> Any:
@@ -201,7 +208,9 @@ def _as_array(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "dtypes") or hasattr(value, "iloc"):  # pandas
-        return value.to_numpy() if value.ndim == 1 or len({*value.dtypes}) == 1 else None
+        types = {value.dtype} if value.ndim == 1 else {*value.dtypes}
+        numbers = len(types) == 1 and getattr(types.pop(), "kind", "O") in "biuf"
+        return value.to_numpy() if numbers else None
     module = type(value).__module__.partition(".")[0]
     if module == "torch":
         return value.detach().numpy() if value.device.type == "cpu" else None
@@ -217,6 +226,8 @@ def _as_array(value: Any) -> Any:
 
 def _describe(value: Any, source: _Source) -> None:
     array = _as_array(value)
+    if array is not None and _is_mapped(array):
+        return
     if array is not None:
         source.length = len(array) if array.ndim else 0
         source.rows = fingerprints.rows(array, fingerprints.ROWS)

@@ -51,9 +51,12 @@ def install(module: Any) -> None:
 
 
 def _before(_function: Any, args: Any, kwargs: Any) -> str | None:
-    """The path that is read, if it is one."""
-    path = args[0] if args else next(iter(kwargs.values()), None)
-    return path_of(path)
+    """The path that is read, if it is one; a reader may also be given the text itself."""
+    for given in (*args[:1], *kwargs.values()):
+        path = path_of(given)
+        if path is not None and os.path.isfile(path):
+            return path
+    return None
 
 
 def path_of(value: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import weakref
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,35 @@ def test_the_arrays_of_an_npz(tmp_path: Path, recording: Path) -> None:
     np.load(tmp_path / "b.npz")["x"]
     feed(found["x"], found["y"].astype("float32"))
     assert known(recording) == {("a.npz", "same_buffer")}
+
+
+def test_an_npz_is_not_read_as_a_whole(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "a.npz", x=GENERATOR.random((50, 9)), y=GENERATOR.random(50))
+    opened: list[str] = []
+    original = zipfile.ZipFile.open
+
+    def watch(archive: zipfile.ZipFile, name: str, *rest: Any, **options: Any) -> Any:
+        opened.append(name)
+        return original(archive, name, *rest, **options)
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", watch)
+    found = np.load(tmp_path / "a.npz")
+    assert opened == []
+    found["y"]
+    assert opened == ["y.npy"]
+
+
+def test_what_is_no_path_is_no_origin(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("\n".join(f"{i * 0.1:.3f};{i * i}" for i in range(50)))
+    found = np.loadtxt(delimiter=";", fname="t.csv")
+    assert np.loadtxt(["1 2", "3 4"]).shape == (2, 2)
+    feed(found)
+    assert known(recording) == {("t.csv", "same_buffer")}
 
 
 def test_labels_alone_by_their_order(tmp_path: Path, recording: Path) -> None:
