@@ -128,6 +128,13 @@ def drain() -> list[Seen]:
     return found + _reported()
 
 
+def expect_reports() -> None:
+    """Before a fork: where a child finds this file it may tell; it is gone with the record."""
+    if recording and report_path is not None and not os.path.exists(report_path):
+        with quiet():
+            os.close(os.open(report_path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
 def become_child() -> None:
     """In a forked child: tell the parent of the files that are opened here."""
     global _report_to, report_path, step
@@ -153,7 +160,10 @@ def _report(seen: Seen) -> None:
     names = ("path", "written", "version", "by_input", "renamed_from", "origins", "at", "activity")
     line = json.dumps({name: getattr(seen, name) for name in names}) + "\n"
     with quiet():
-        descriptor = os.open(str(_report_to), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(str(_report_to), os.O_WRONLY | os.O_APPEND)
+        except FileNotFoundError:  # the parent's record has ended
+            return
         try:
             os.write(descriptor, line.encode("utf-8", "surrogatepass"))
         finally:

@@ -80,6 +80,7 @@ def _at_exit() -> None:
 def _settle() -> None:
     if _alive.locked() and stop(FORK_SECONDS):
         sleep(0.001)  # the system, too, has to see that it ended
+    guard.attempt(watching.expect_reports)
 
 
 def _forked() -> None:
