@@ -28,6 +28,8 @@ forgetting: list[Callable[[], None]] = []
 
 _current: Recorder | None = None
 _lock = threading.Lock()
+_tracing = threading.Lock()
+"""Held by the thread beside the program's while it writes something down."""
 _watching = False
 _raised: BaseException | None = None
 
@@ -62,17 +64,22 @@ def trace(go_on: Callable[[], bool]) -> bool:
     """Write down which files were seen, and hash them; returns whether more is to be done."""
     if _current is None and not watching.has_written():
         return False
-    recorder = current()
-    recorder.files_seen(watching.drain())
-    recorder.code_seen()
-    return recorder.hash_files(go_on)
+    with _tracing:
+        recorder = current()
+        recorder.files_seen(watching.drain())
+        recorder.code_seen()
+        return recorder.hash_files(go_on)
 
 
 def _trace_to_the_end(recorder: Recorder) -> None:
     """What was seen is written down whatever it takes; hashing has its time."""
+    seconds = recorder.execution.settings.hash_seconds
+    go_on = clock.deadline(seconds)
+    # What the thread has in hand, it may still be writing.
+    if _tracing.acquire(timeout=seconds):
+        _tracing.release()
     recorder.files_seen(watching.drain())
     recorder.code_seen()
-    go_on = clock.deadline(recorder.execution.settings.hash_seconds)
     # What sets of written files came from are further sets.
     while recorder.hash_files(go_on, at_end=True) and go_on():
         pass
@@ -106,8 +113,8 @@ def _at_exit_of_child() -> None:
 
 def _forked() -> None:
     """In the child: nothing is recorded until it trains itself, then as an execution of its own."""
-    global _current, _lock, _raised
-    _lock = threading.Lock()
+    global _current, _lock, _tracing, _raised
+    _lock, _tracing = threading.Lock(), threading.Lock()
     _raised = None
     for forget in forgetting:
         forget()

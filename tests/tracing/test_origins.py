@@ -255,7 +255,9 @@ def test_pictures_by_what_they_hold(tmp_path: Path, recording: Path) -> None:
     kerasprov_agent.stop()
     query = "SELECT path FROM members WHERE set_id IN (SELECT source_id FROM derived WHERE confidence = 'content_match')"
     chosen = np.random.default_rng(0).permutation(30)[:20]
-    assert {row["path"] for row in rows(recording, query)} == {f"{n:02}.png" for n in chosen}
+    found = {row["path"] for row in rows(recording, query)}
+    facts = [rows(recording, f"SELECT * FROM {table}") for table in ("derived", "file", "manifest")]
+    assert found == {f"{n:02}.png" for n in chosen}, facts
 
 
 def test_nothing_of_the_programs_is_kept_alive(npy: Path, recording: Path) -> None:
