@@ -84,7 +84,7 @@ _seen: list[Seen] = []
 _last: dict[int, str] = {}
 _known: set[int] = set()
 _collecting: list[collecting] = []
-_quiet: Any = None
+_quiet: Any = _thread._local()
 _outside: tuple[str, ...] = ()
 _caches = ""
 _report_to: str | None = None
@@ -106,8 +106,9 @@ def start() -> None:
 
 def stop() -> None:
     """See nothing more; the hook itself stays."""
-    global _on
+    global _on, _quiet
     _on = False
+    _quiet = _thread._local()
     forget()
 
 
@@ -216,20 +217,17 @@ class quiet:
     """A context in which this thread's opening of files is not noted: ours, or Keras' own."""
 
     def __enter__(self) -> None:
-        global _quiet
-        if _quiet is None:
-            import threading
-
-            _quiet = threading.local()
-        _quiet.depth = getattr(_quiet, "depth", 0) + 1
+        # One that is never left, since recording was switched off in it, ends with the agent.
+        self._depths = _quiet
+        self._depths.depth = getattr(self._depths, "depth", 0) + 1
 
     def __exit__(self, *_: object) -> None:
-        _quiet.depth -= 1
+        self._depths.depth -= 1
 
 
 def is_quiet() -> bool:
     """Whether this thread's opening of files is not noted now."""
-    return _quiet is not None and getattr(_quiet, "depth", 0) > 0
+    return getattr(_quiet, "depth", 0) > 0
 
 
 class collecting:

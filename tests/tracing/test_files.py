@@ -15,6 +15,8 @@ from typing import Any
 import keras
 import pytest
 
+import kerasprov_agent
+from kerasprov_agent import guard, process
 from kerasprov_agent.tracing import hashing, versions
 from tests.conftest import ROOT, python, recorded, rows
 
@@ -333,3 +335,20 @@ def test_the_same_output_without_and_with(tmp_path: Path) -> None:
         }
         results.append((done.returncode, done.stdout, done.stderr, json.dumps(sorted(left))))
     assert results[0] == results[1]
+
+
+def test_a_save_in_which_recording_was_switched_off(tmp_path: Path, recording: Path) -> None:
+    """Armed anew, the agent sees files again."""
+
+    class Broken(keras.layers.Layer):
+        def get_config(self) -> dict[str, Any]:
+            guard.switch_off()
+            return super().get_config()
+
+    keras.Sequential([keras.Input((2,)), Broken()]).save(tmp_path / "model.keras")
+    kerasprov_agent.stop()
+    kerasprov_agent.start()
+    (tmp_path / "seen.txt").write_text("seen")
+    process.current()
+    kerasprov_agent.stop()
+    assert rows(recording, "SELECT 1 FROM file WHERE path LIKE '%seen.txt'")
