@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from pathlib import Path
 
-from kerasprov_agent.settings import FILES, SETTINGS
+from kerasprov_agent.documents.terms import TERMS
+from kerasprov_agent.settings import BASE, FILES, SETTINGS
 from kerasprov_agent.store import schema
 from kerasprov_agent.store.database import statements
 
@@ -109,7 +111,66 @@ def settings_page() -> str:
     return "\n".join([*lines, "", "This page is written from the table by `docs/generate.py`.", ""])
 
 
-PAGES = {"schema.md": schema_page, "settings.md": settings_page}
+VOCABULARY_INTRODUCTION = """# The vocabulary
+
+Documents speak PROV, [ML-Schema](http://www.w3.org/ns/mls#) (`mls:`), schema.org (`schema:`) and
+Dublin Core (`dcterms:`). What they have no word for is said in the terms below. [The same in
+Turtle](vocabulary.ttl).
+
+| prefix | IRI | what lies there |
+| --- | --- | --- |
+| `kp:` | `{base}ns#` | the terms below |
+| `metric:` | `{base}metric#` | metrics under the names that Keras reported, such as `metric:val_loss` |
+| `attribute:` | `{base}attribute#` | what a program tells of a step of its own |
+| `data:` | `{base}content/` | contents by their sha256, the same on every machine |
+| `sw:` | `{base}software/` | versions of packages |
+| `agent:` | `{base}agent/` | people, by ORCID iD or by a hash of login and host |
+| `run:` | `urn:uuid:<execution id>#` | what belongs to one execution; of several `run1:`, `run2:`, ... |
+
+`{base}` is the default of the setting `base`.
+"""
+
+
+def vocabulary_page() -> str:
+    """The page about our own terms."""
+    lines = [VOCABULARY_INTRODUCTION.format(base=BASE)]
+    for heading, kind, terms in TERMS:
+        lines += [f"## {heading} (`{kind}`)", "", "| term | meaning |", "| --- | --- |"]
+        lines += [f"| `kp:{name}` | {meaning} |" for name, meaning in sorted(terms.items())]
+        lines.append("")
+    return "\n".join([*lines, "This page is written from the table by `docs/generate.py`.", ""])
+
+
+def vocabulary_turtle() -> str:
+    """Our own terms in Turtle."""
+    lines = [
+        f"@prefix kp: <{BASE}ns#> .",
+        "@prefix owl: <http://www.w3.org/2002/07/owl#> .",
+        "@prefix prov: <http://www.w3.org/ns/prov#> .",
+        "@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .",
+        "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .",
+        "",
+        f"<{BASE}ns#> a owl:Ontology ;",
+        '    rdfs:label "kerasprov_agent: terms for the provenance of Keras trainings"@en .',
+    ]
+    for _, kind, terms in TERMS:
+        for name, meaning in sorted(terms.items()):
+            said = (
+                f"a owl:Class ; rdfs:subClassOf {kind}"
+                if kind in ("prov:Entity", "prov:Activity")
+                else f"a {kind}"
+            )
+            lines += ["", f"kp:{name} {said} ;", f"    rdfs:comment {json.dumps(meaning)}@en ;"]
+            lines.append(f"    rdfs:isDefinedBy <{BASE}ns#> .")
+    return "\n".join([*lines, ""])
+
+
+PAGES = {
+    "schema.md": schema_page,
+    "settings.md": settings_page,
+    "vocabulary.md": vocabulary_page,
+    "vocabulary.ttl": vocabulary_turtle,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -15,9 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kerasprov_agent.documents import provenance, write_provenance
     from kerasprov_agent.steps import Activity
 
-__all__ = ["__version__", "activity", "start", "stop"]
+__all__ = ["__version__", "activity", "provenance", "start", "stop", "write_provenance"]
 __version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
@@ -40,6 +41,8 @@ ENDING = (
     ("hooks", "remove"), ("tracing.functions", "remove"), ("children", "remove"),
     ("process", "finish"), ("tracing.origins", "forget"),
 )  # fmt: skip
+LOOKING = {"provenance": "documents", "write_provenance": "documents"}
+"""Functions for whoever looks at the record, and the modules they are in."""
 
 
 def start() -> None:
@@ -82,6 +85,16 @@ def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: A
     from kerasprov_agent.steps import Activity
 
     return Activity(name, inputs, outputs, attributes)
+
+
+def __getattr__(name: str) -> Any:
+    """What looks at the record is imported when it is used: a training needs none of it."""
+    module = LOOKING.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def _instrument(package: object) -> None:

@@ -50,6 +50,7 @@ class Execution:
             "script": self._program["script"],
             "script_sha256": script and script["sha256"],
             "arguments": to_json(self._program["arguments"]),
+            "orcid": self.settings.orcid,
             "working_directory": settings.start_directory(),
             "started_at": clock.iso(clock.started()),
             "status": "running",
@@ -150,7 +151,7 @@ class Execution:
 
         stem = Path(self.label).name
         path = os.path.join(self.settings.prov, f"{stem}-{self.id}.json")
-        documents.write_file(self.settings.db, self.id, path)
+        documents.write_file(self.settings.db, self.id, path, self.settings.base)
         return path
 
     def abandon(self) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +82,29 @@ class Record:
                 return row["id"], None
             raise
         return run["execution_id"], run["id"]
+
+    def parts(
+        self, texts: Sequence[str], each: bool = False, whole: bool = False
+    ) -> list[tuple[str, frozenset[str] | None]]:
+        """Executions, with the runs of them that are meant; None: all of each. No texts: all.
+
+        each: a part for each text; otherwise runs of one execution are one part.
+        """
+        if not texts:
+            query = "SELECT id FROM execution ORDER BY started_at"
+            found = [row["id"] for row in self.db.query(query)]
+            if not found:
+                raise UnknownRun("nothing has been recorded in this database yet")
+            return [(one, None) for one in found]
+        parts: dict[Any, tuple[str, frozenset[str] | None]] = {}
+        for text in texts:
+            execution_id, run_id = self.find_execution(text)
+            runs = None if whole or run_id is None else frozenset((run_id,))
+            key = (execution_id, runs) if each else execution_id
+            _, before = parts.get(key, (None, frozenset[str]()))
+            together = None if runs is None or before is None else runs | before
+            parts[key] = execution_id, together
+        return list(parts.values())
 
     def _unknown(self, text: str, found: list[Row]) -> str:
         if found:

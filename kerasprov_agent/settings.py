@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TRUE = guard.TRUE
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+BASE = "https://w3id.org/kerasprov/"
+"""In PROV documents, what is ours and not of one execution lies under this IRI by default."""
 FALSE = frozenset(("", "0", "false", "no", "off"))
 
 
@@ -60,6 +62,30 @@ def size(text: str) -> int:
     if number[-1:] in UNITS:
         number, unit = number[:-1], UNITS[number[-1]]
     return int(_positive(number, text, "a size such as 256M") * unit)
+
+
+def orcid(text: str) -> str | None:
+    """Read an ORCID iD, also as an IRI; its last character checks the others."""
+    found = text.strip().removeprefix("https://orcid.org/").upper()
+    if not found:
+        return None
+    digits = found.replace("-", "")
+    if len(digits) == 16 and found == "-".join(digits[i : i + 4] for i in range(0, 16, 4)):
+        total = 0
+        for digit in digits[:-1]:
+            total = (total + int(digit)) * 2 if digit.isdigit() else -1000
+        check = (12 - total % 11) % 11
+        if total >= 0 and digits[-1] == ("X" if check == 10 else str(check)):
+            return found
+    raise ValueError(f"{text!r} is no ORCID iD such as 0000-0002-1825-0097")
+
+
+def iri(text: str) -> str:
+    """Read an IRI under which names can be put."""
+    found = text.strip()
+    if not found.startswith(("https://", "http://")) or found[-1] not in "/#" or " " in found:
+        raise ValueError(f"{text!r} is no IRI such as https://example.org/ (it ends in / or #)")
+    return found
 
 
 def seconds(text: str) -> float:
@@ -110,6 +136,14 @@ SETTINGS = (
         "DIR|off",
         "where PROV documents are written; `kerasprov-prov` beside the database if not set",
     ),
+    Setting(
+        "base",
+        iri,
+        BASE,
+        "IRI",
+        "in PROV documents, what is not of one execution is named under this IRI",
+    ),
+    Setting("orcid", orcid, "", "ID", "the ORCID iD by which PROV documents name you"),
     Setting("name", words, "", "NAME", "name of the runs; the script's name if not set"),
     Setting("tags", tags, "", "K=V,…", "tags of the execution"),
     Setting("verbose", flag, "0", "", "say in one line on stderr what was recorded", True),
@@ -183,6 +217,8 @@ class Values:
 
     db: str
     prov: str | None
+    base: str
+    orcid: str | None
     name: str | None
     tags: dict[str, str]
     verbose: bool

@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+import sys
+from collections.abc import Iterable, Iterator
+from time import perf_counter
 
 import click
 
 from kerasprov_agent import documents
 from kerasprov_agent.cli import database_option
+from kerasprov_agent.documents.statement import Statement
+from kerasprov_agent.documents.statements import PROFILES
+from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
+from kerasprov_agent.settings import Values
+
+BAR_AFTER_SECONDS = 1.0
+
+HELP = "; ".join(f"{one.name}: {one.meaning}" for one in documents.FORMATS.values())
 
 
 @click.command()
-@click.argument("run", default="last")
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
 @database_option
+@click.option("--all", "everything", is_flag=True, help="All programs in the database, whole.")
+@click.option("--execution", is_flag=True, help="The whole programs of which RUN are a part.")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(sorted(documents.FORMATS)),
+    type=click.Choice(list(documents.FORMATS)),
     default="json",
     show_default=True,
-    help="PROV-JSON, PROV-N, or PROV-O in Turtle.",
+    help=f"{HELP}.",
 )
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    help="With each epoch, or with what came of them; by default a run of over 1,000 epochs is "
+    "summarised.",
+)
+@click.option("--bundles", is_flag=True, help="A PROV bundle for each RUN, instead of one merged.")
+@click.option("--detail", is_flag=True, help="In a picture, show each of what is alike.")
 @click.option("-o", "--output", metavar="FILE", help="Write here, not to the terminal.")
-@click.option("--execution", is_flag=True, help="The whole program of which RUN is a part.")
-def prov(run: str, db: str, format_: str, output: str | None, execution: bool) -> None:
-    """Write the W3C PROV document of RUN, also while it is still going.
+def prov(
+    runs: tuple[str, ...],
+    db: str,
+    everything: bool,
+    execution: bool,
+    format_: str,
+    profile: str | None,
+    bundles: bool,
+    detail: bool,
+    output: str | None,
+) -> None:
+    """Write the W3C PROV document of RUN, also while it is still going; by default of the last.
 
-    RUN may also be the name of a program that trained nothing, or the beginning of its id.
+    RUN may also be the name of a program that trained nothing, or the beginning of its id. Several
+    are merged into one document, or have a bundle each.
     """
+    if documents.FORMATS[format_].binary and output is None and sys.stdout.isatty():
+        raise KerasProvError(f"{format_} is not for the terminal: give -o FILE")
     with open_record(db) as record:
-        execution_id, run_id = record.find_execution(run)
-        run_id = None if execution else run_id
+        parts = record.parts(() if everything else runs or ("last",), bundles, execution)
+        base = Values(strict=True).base
+        document = documents.Document(record.connection, parts, profile, bundles, base, detail)
+        statements = _shown(document.statements(), document)
+        documents.write_to(output, document, format_, statements)
 
-        def fill(stream: IO[Any]) -> None:
-            documents.write(record.connection, execution_id, stream, format_, run_id)
 
-        if output:
-            documents.replace_file(output, fill)
-        else:
-            with click.open_file("-", "w", encoding="utf-8") as stream:
-                fill(stream)
+def _shown(statements: Iterable[Statement], document: documents.Document) -> Iterator[Statement]:
+    """The same statements, with a bar on stderr where it takes a while and somebody looks on."""
+    if not sys.stderr.isatty():
+        yield from statements
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    began, done = perf_counter(), 0
+    with Progress(console=Console(stderr=True), transient=True, disable=False) as progress:
+        task = progress.add_task("statements", total=document.size(), visible=False)
+        for statement in statements:
+            yield statement
+            done += 1
+            if done % 5000 == 0:
+                late = perf_counter() - began > BAR_AFTER_SECONDS
+                progress.update(task, completed=done, visible=late)
 
 
 COMMANDS = (prov,)

@@ -1,61 +1,137 @@
-"""W3C PROV documents of what the database holds: `statements` makes them, the writers write them.
+"""W3C PROV documents of what the database holds: `statements` makes them, the formats write them.
 
-Only reads the database. Needs the standard library alone; `prov` is for other formats and tests.
+Only reads the database. PROV-JSON and PROV-N need the standard library alone.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import closing
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
-from kerasprov_agent.documents import prov_json, provn, turtle
+from kerasprov_agent.documents.document import Document
+from kerasprov_agent.documents.formats import FORMATS
 from kerasprov_agent.documents.statement import Statement
-from kerasprov_agent.documents.statements import statements
+from kerasprov_agent.documents.statements import PROFILES
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.settings import BASE
 from kerasprov_agent.store import database
 
-Write = Callable[[Iterable[Statement], IO[str]], None]
+if TYPE_CHECKING:
+    from prov.model import ProvDocument
 
-FORMATS: dict[str, Write] = {
-    "json": prov_json.write,
-    "provn": provn.write,
-    "turtle": turtle.write,
-}
-"""How a document is written, by the name of its format."""
+__all__ = [
+    "FORMATS",
+    "Document",
+    "provenance",
+    "text",
+    "write_file",
+    "write_provenance",
+    "write_to",
+]
 
 
-def write(
-    connection: sqlite3.Connection,
-    execution_id: str,
-    stream: IO[str],
-    format: str = "json",
-    run_id: str | None = None,
+def write_to(
+    path: str | None, document: Document, format: str, statements: Iterable[Statement] | None = None
 ) -> None:
-    """Write the document of an execution, or the part of it that belongs to one run."""
-    FORMATS[format](statements(connection, execution_id, run_id), stream)
+    """Write a document beside `path`, then put it in its place: never half a file. None: stdout.
+
+    statements: those of the document, if they are watched on their way. Raises OSError, and
+    `KerasProvError` where the format can't take the document.
+    """
+    chosen = FORMATS[format]
+    chosen.check(document.size(), document.profile == "summary")
+    given = document.statements() if statements is None else statements
+    if path is not None:
+        replace_file(path, lambda out: chosen.write(document, given, out), chosen.binary)
+    elif chosen.binary:
+        chosen.write(document, given, sys.stdout.buffer)
+    else:
+        with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as stream:
+            chosen.write(document, given, stream)
 
 
-def write_file(
-    path_of_database: str,
-    execution_id: str,
-    path: str,
-    format: str = "json",
-    run_id: str | None = None,
-) -> None:
-    """Write a document beside `path`, then put it in its place: never half a file."""
+def text(document: Document, format: str) -> str:
+    """A document in one of the formats that are text."""
+    chosen = FORMATS[format]
+    chosen.check(document.size(), document.profile == "summary")
+    stream = io.StringIO()
+    chosen.write(document, document.statements(), stream)
+    return stream.getvalue()
+
+
+def provenance(
+    *runs: str,
+    db: str | None = None,
+    profile: str | None = None,
+    bundles: bool = False,
+) -> ProvDocument:
+    """The `prov.model.ProvDocument` of runs, by default of the last one.
+
+    runs: numbers, names or beginnings of ids; "last"; none of them with `db` as it is by default.
+    db: the database; by default that of the settings. profile: "full" or "summary". bundles: one
+    bundle a run instead of all merged. Raises `UnknownRun`, `Unusable`.
+    """
+    with _opened(runs, db, profile, bundles, False) as document:
+        return document.build()
+
+
+def write_provenance(
+    path: str | os.PathLike[str],
+    *runs: str,
+    format: str | None = None,
+    db: str | None = None,
+    profile: str | None = None,
+    bundles: bool = False,
+    detail: bool = False,
+) -> Path:
+    """Write the document of runs into a file; see `provenance`.
+
+    format: one of `FORMATS`, by default what the path ends in. Raises `KerasProvError`, OSError.
+    """
+    ending = Path(path).suffix.removeprefix(".")
+    chosen = format or {"zip": "crate", "gv": "dot"}.get(ending, ending)
+    if chosen not in FORMATS:
+        raise KerasProvError(f"{chosen!r} is no format; there are {', '.join(FORMATS)}")
+    with _opened(runs, db, profile, bundles, detail) as document:
+        write_to(os.fspath(path), document, chosen)
+    return Path(path)
+
+
+@contextmanager
+def _opened(
+    runs: tuple[str, ...], db: str | None, profile: str | None, bundles: bool, detail: bool
+) -> Iterator[Document]:
+    from kerasprov_agent.query import open_record
+    from kerasprov_agent.settings import Values
+
+    values = Values(strict=True)
+    if profile not in (None, *PROFILES):
+        raise KerasProvError(f"{profile!r} is no profile; there are {', '.join(PROFILES)}")
+    with open_record(db or values.db) as record:
+        parts = record.parts(runs or ("last",), bundles)
+        yield Document(record.connection, parts, profile, bundles, values.base, detail)
+
+
+def write_file(path_of_database: str, execution_id: str, path: str, base: str = BASE) -> None:
+    """Write the PROV-JSON of a whole execution."""
     with closing(database.open_for_reading(path_of_database)) as connection:
-        replace_file(path, lambda out: write(connection, execution_id, out, format, run_id))
+        write_to(path, Document(connection, [(execution_id, None)], base=base), "json")
 
 
-def replace_file(path: str, fill: Callable[[IO[str]], None]) -> None:
+def replace_file(path: str, fill: Callable[[IO[Any]], None], binary: bool = False) -> None:
     """Let `fill` write a file beside `path`, which then takes its place. Raises OSError."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     beside = Path(f"{path}.{os.getpid()}.tmp")
+    how: dict[str, Any] = (
+        {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": "\n"}
+    )
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as stream:
+        with beside.open(**how) as stream:
             fill(stream)
         beside.replace(path)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import Statement, Value, associated, present
-from kerasprov_agent.documents.vocabulary import Name, local, software
+from kerasprov_agent.documents.vocabulary import Name, software
 
 
 def activity(
@@ -19,15 +19,16 @@ def activity(
     part_of: str | None = None,
 ) -> Iterator[Statement]:
     """An activity with its times, its outcome, and its place in the one that it is part of."""
-    name, columns = local(row["id"]), row.keys()
+    name, columns = scope.local(row["id"]), row.keys()
     outcome = [
-        (f"kp:{key}", row[column])
-        for key, column in (
-            ("status", "status"), ("exceptionType", "exception_type"), ("exception", "exception"),
-        )
-        if column in columns
-    ]  # fmt: skip
-    parent = local(part_of) if part_of else None
+        ("kp:status", scope.status(row) if "status" in columns else None),
+        *(
+            (f"kp:{key}", row[column])
+            for key, column in (("exceptionType", "exception_type"), ("exception", "exception"))
+            if column in columns
+        ),
+    ]
+    parent = scope.local(part_of) if part_of else None
     yield Statement(
         "activity",
         name,

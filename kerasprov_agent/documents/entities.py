@@ -17,7 +17,6 @@ from kerasprov_agent.documents.statement import (
 )
 from kerasprov_agent.documents.vocabulary import (
     Name,
-    local,
 )
 
 DERIVED = (
@@ -32,6 +31,7 @@ def entities(scope: Scope) -> Iterator[Statement]:
     uses = _of_activities(scope, "used")
     made = _of_activities(scope, "generated")
     wanted = _wanted(scope, uses, made)
+    generated_here = {one["entity_id"] for one in made}
     for row in scope.rows(
         "SELECT * FROM entity WHERE execution_id = ? ORDER BY seen_at, id",
         scope.execution["id"],
@@ -42,14 +42,18 @@ def entities(scope: Scope) -> Iterator[Statement]:
             yield from files.file_of(scope, row)
             continue
         yield entity_of(scope, row)
-        if row["kind"] == "dataset" and row["id"] not in {one["entity_id"] for one in made}:
-            yield generated(local(row["id"]), local(scope.execution["id"]), None)
+        if row["kind"] == "dataset" and row["id"] not in generated_here:
+            yield generated(scope.local(row["id"]), scope.local(scope.execution["id"]), None)
     uses = [row for row in uses if row["entity_id"] in wanted]
     for row in uses:
-        yield used(local(row["activity_id"]), local(row["entity_id"]), row["at"], row["role"])
+        yield used(
+            scope.local(row["activity_id"]), scope.local(row["entity_id"]), row["at"], row["role"]
+        )
     for row in made:
         if row["entity_id"] in wanted:
-            yield generated(local(row["entity_id"]), local(row["activity_id"]), row["at"])
+            yield generated(
+                scope.local(row["entity_id"]), scope.local(row["activity_id"]), row["at"]
+            )
     yield from derivations(scope, wanted, uses)
 
 
@@ -65,11 +69,10 @@ def _of_activities(scope: Scope, table: str) -> list[sqlite3.Row]:
 
 def _wanted(scope: Scope, uses: list[sqlite3.Row], made: list[sqlite3.Row]) -> set[str]:
     """The entities of this document; in one of a single run what the run has to do with."""
-    whole = not scope.run_id
     wanted = {
         row["entity_id"]
         for row in (*uses, *made)
-        if whole or row["activity_id"] != scope.execution["id"]
+        if not scope.partial or row["activity_id"] != scope.execution["id"]
     }
     sources: dict[str, list[str]] = {}
     for entity_id, source_id in scope.tuples(
@@ -98,7 +101,7 @@ def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
     arrays = scope.rows("SELECT * FROM array WHERE entity_id = ? ORDER BY position", row["id"])
     return Statement(
         "entity",
-        local(row["id"]),
+        scope.local(row["id"]),
         (),
         present(
             *(("prov:type", Name(kind)) for kind in types),
@@ -107,6 +110,7 @@ def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
             ("kp:samples", row["samples"]),
             ("kp:batches", row["batches"]),
             ("kp:batchSize", row["batch_size"]),
+            ("kp:details", row["details"]),
             *(("kp:array", array_text(array)) for array in arrays),
         ),
     )
@@ -125,7 +129,7 @@ def derivation(
     scope: Scope, row: Any, source_id: str, usage: dict[tuple[str, str], str], revision: bool
 ) -> Statement:
     """One derivation, with activity, generation and usage where they are in the document."""
-    entity, source = local(row["entity_id"]), local(source_id)
+    entity, source = scope.local(row["entity_id"]), scope.local(source_id)
     role = usage.get((row["activity_id"], source_id))
     kind = present(
         ("prov:type", Name("prov:Revision") if revision else None),
@@ -133,7 +137,7 @@ def derivation(
     )
     formal: tuple[str | None, ...] = (entity, source, None, None, None)
     if row["activity_id"] in scope.activities:
-        activity = local(row["activity_id"])
+        activity = scope.local(row["activity_id"])
         formal = (entity, source, activity, None, None)
         if role is not None:
             generation = Name(f"{entity}-made-by-{activity.partition(':')[2]}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from kerasprov_agent import clock
-from kerasprov_agent.documents import files
-from kerasprov_agent.documents.activity import activity, boolean
+from kerasprov_agent import __version__, clock
+from kerasprov_agent.documents import code
+from kerasprov_agent.documents.activity import activity
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import (
     Statement,
@@ -17,7 +17,7 @@ from kerasprov_agent.documents.statement import (
 )
 from kerasprov_agent.documents.vocabulary import (
     Name,
-    local,
+    person,
     software,
     user,
 )
@@ -26,31 +26,51 @@ from kerasprov_agent.documents.vocabulary import (
 def agents(scope: Scope) -> Iterator[Statement]:
     """The person, the framework, the backend, and this agent."""
     execution = scope.execution
-    if execution["user"]:
+    operator = operator_of(scope)
+    if operator:
+        orcid = execution["orcid"]
         yield Statement(
             "agent",
-            user(execution["user"], execution["host"]),
-            (),
-            (("prov:type", Name("prov:Person")), ("prov:label", execution["user"])),
-        )
-    for name, version in scope.software().values():
-        yield Statement(
-            "agent",
-            software(name, version),
+            operator,
             (),
             present(
-                ("prov:type", Name("prov:SoftwareAgent")),
-                ("prov:label", f"{name} {version or ''}".strip()),
-                ("schema:softwareVersion", version),
+                ("prov:type", Name("prov:Person")),
+                # What is said of a person must not depend on the machine.
+                ("prov:label", orcid or execution["user"]),
+                ("schema:sameAs", f"https://orcid.org/{orcid}" if orcid else None),
             ),
         )
+    for name, version in scope.software().values():
+        yield agent_of(name, version)
+
+
+def agent_of(name: str, version: str | None) -> Statement:
+    """A version of a package as an agent."""
+    return Statement(
+        "agent",
+        software(name, version),
+        (),
+        present(
+            ("prov:type", Name("prov:SoftwareAgent")),
+            ("prov:label", f"{name} {version or ''}".strip()),
+            ("schema:softwareVersion", version),
+        ),
+    )
+
+
+def operator_of(scope: Scope) -> Name | None:
+    """The person, by ORCID where it was configured, else by login and host."""
+    execution = scope.execution
+    if execution["orcid"]:
+        return person(execution["orcid"])
+    return user(execution["user"], execution["host"]) if execution["user"] else None
 
 
 def program(scope: Scope) -> Iterator[Statement]:
     """The execution itself, with what it ran and who answers for it."""
     execution = scope.execution
-    name = local(execution["id"])
-    script = Name("run:script") if execution["script"] else None
+    name = scope.local(execution["id"])
+    script = code.plan(scope)
     yield from activity(
         scope,
         execution,
@@ -68,49 +88,19 @@ def program(scope: Scope) -> Iterator[Statement]:
         ("kp:role", execution["role"]),
         *(("kp:tag", f"{k}={v}") for k, v in json.loads(execution["tags"] or "{}").items()),
     )
-    if script:
-        yield from script_of(scope, script)
-    if execution["user"]:
-        person = user(execution["user"], execution["host"])
-        yield associated(name, person, script, "operator")
+    operator = operator_of(scope)
+    if operator:
+        yield associated(name, operator, script, "operator")
     for role, (package, version) in scope.software().items():
-        if role != "recorder":
-            yield associated(name, software(package, version), None, role)
-    if not execution["user"] and "framework" not in scope.software():
-        yield associated(
-            name, software("kerasprov_agent", execution["agent_version"]), script, "recorder"
-        )
+        # Where nobody is known to have run it, whoever recorded it answers for what was run.
+        plan = script if role == "recorder" and not operator else None
+        yield associated(name, software(package, version), plan, role)
     yield from environment_of(scope, name)
-
-
-def script_of(scope: Scope, script: Name) -> Iterator[Statement]:
-    """The script as the plan of the execution, and its content."""
-    execution = scope.execution
-    yield Statement(
-        "entity",
-        script,
-        (),
-        present(
-            ("prov:type", Name("kp:File")),
-            ("prov:type", Name("prov:Plan")),
-            ("prov:type", Name("schema:SoftwareSourceCode")),
-            ("prov:label", execution["script"]),
-            ("prov:location", execution["script"]),
-            ("schema:codeRepository", execution["git_remote"]),
-            ("kp:gitCommit", execution["git_commit"]),
-            ("kp:gitBranch", execution["git_branch"]),
-            ("kp:gitDirty", boolean(execution["git_dirty"])),
-        ),
-    )
-    for source in scope.rows(
-        "SELECT sha256, bytes FROM source WHERE sha256 = ?", execution["script_sha256"]
-    ):
-        yield from files.content_of(scope, script, source["sha256"], source["bytes"])
 
 
 def environment_of(scope: Scope, execution: str) -> Iterator[Statement]:
     """Python, packages and devices as one entity that the execution used."""
-    row, environment = scope.execution, Name("run:environment")
+    row, environment = scope.execution, scope.own("environment")
     packages = scope.tuples(
         "SELECT name, version FROM package WHERE packages_sha256 = ? ORDER BY name",
         row["packages_sha256"],
@@ -135,26 +125,16 @@ def environment_of(scope: Scope, execution: str) -> Iterator[Statement]:
     yield used(execution, environment, row["started_at"])
 
 
-def document(scope: Scope) -> Iterator[Statement]:
-    """The document as an entity, attributed to this agent."""
-    document = Name("run:provenance")
-    yield Statement(
-        "entity",
-        document,
-        (),
-        (("prov:type", Name("prov:Bundle")), ("prov:label", "this document")),
-    )
-    yield Statement(
-        "wasGeneratedBy",
-        Name("run:provenance-made"),
-        (
-            document,
-            None,
-            clock.iso(max(clock.now(), clock.seconds(scope.ends[scope.execution["id"]]))),
-        ),
-    )
-    recorder = software(*scope.software()["recorder"])
-    yield Statement("wasAttributedTo", Name("run:provenance-by-recorder"), (document, recorder))
+def document(scope: Scope, name: Name, label: str) -> Iterator[Statement]:
+    """A document or bundle as an entity, made now and attributed to this agent."""
+    clock.start()
+    recorder = software("kerasprov_agent", __version__)
+    latest = clock.seconds(scope.ends[scope.execution["id"]])
+    yield agent_of("kerasprov_agent", __version__)
+    yield Statement("entity", name, (), (("prov:type", Name("prov:Bundle")), ("prov:label", label)))
+    made = (name, None, clock.iso(max(clock.now(), latest)))
+    yield Statement("wasGeneratedBy", Name(f"{name}-made"), made)
+    yield Statement("wasAttributedTo", Name(f"{name}-by-recorder"), (name, recorder))
 
 
 def items(text: str | None) -> list[str]:

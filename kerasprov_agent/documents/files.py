@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import Statement, present
-from kerasprov_agent.documents.vocabulary import Name, content, local
+from kerasprov_agent.documents.vocabulary import Name, content
 
 TYPES = {
     "model": "kp:ModelFile",
@@ -25,7 +25,7 @@ def file_of(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
     found = scope.rows("SELECT * FROM file WHERE entity_id = ?", row["id"])
     if not found:
         return
-    file, name = found[0], local(row["id"])
+    file, name = found[0], scope.local(row["id"])
     is_set = row["kind"] == "files"
     members = _members(scope, file["sha256"]) if is_set else []
     special = TYPES.get(file["role"])
@@ -48,25 +48,23 @@ def file_of(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
         ),
     )
     if file["sha256"]:
-        yield from content_of(scope, name, file["sha256"], file["bytes"])
+        yield from content_of(name, file["sha256"], file["bytes"])
 
 
-def content_of(scope: Scope, name: str, sha256: str, size: int | None) -> Iterator[Statement]:
+def content_of(name: str, sha256: str, size: int | None) -> Iterator[Statement]:
     """The content of a file: only what is the same on every machine, where documents are merged."""
     bytes_ = content(sha256)
-    if sha256 not in scope.contents:
-        scope.contents.add(sha256)
-        yield Statement(
-            "entity",
-            bytes_,
-            (),
-            present(
-                ("prov:type", Name("kp:Content")),
-                ("prov:label", f"sha256 {sha256[:12]}…"),
-                ("schema:sha256", sha256),
-                ("schema:contentSize", size),
-            ),
-        )
+    yield Statement(
+        "entity",
+        bytes_,
+        (),
+        present(
+            ("prov:type", Name("kp:Content")),
+            ("prov:label", f"sha256 {sha256[:12]}…"),
+            ("schema:sha256", sha256),
+            ("schema:contentSize", size),
+        ),
+    )
     yield Statement("specializationOf", None, (name, bytes_))
 
 

@@ -18,6 +18,10 @@ def write(statements: Iterable[Statement], stream: IO[str]) -> None:
     for statement in statements:
         if statement.kind == "prefix":
             stream.write(f"  prefix {statement.id} <{statement.formal[0]}>\n")
+        elif statement.kind == "bundle":
+            stream.write(f"  bundle {statement.id}\n")
+        elif statement.kind == "endBundle":
+            stream.write("  endBundle\n")
         else:
             stream.write(f"  {_line(statement)}\n")
     stream.write("endDocument\n")

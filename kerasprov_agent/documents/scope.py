@@ -1,4 +1,4 @@
-"""What belongs in a document: the rows of an execution, or of one run in it."""
+"""What belongs in a document: the rows of an execution, or of some runs in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import sqlite3
 from typing import Any
 
 from kerasprov_agent import clock
+from kerasprov_agent.documents.vocabulary import Name, ncname
+from kerasprov_agent.store import liveness
+
+FULL_EPOCHS = 1000
+"""A run of more epochs is told in the profile `summary`, if neither is asked for."""
 
 
 class Scope:
@@ -16,41 +21,33 @@ class Scope:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, execution_id: str, run_id: str | None
+        self,
+        connection: sqlite3.Connection,
+        prefix: str,
+        execution_id: str,
+        run_ids: frozenset[str] | None = None,
+        profile: str | None = None,
     ) -> None:
-        self.connection = connection
-        self.run_id = run_id
+        self.connection, self.prefix, self.profile = connection, prefix, profile
+        self.partial = run_ids is not None
+        """Whether only some runs of the execution are wanted."""
         self.execution = self.rows("SELECT * FROM execution WHERE id = ?", execution_id)[0]
-        condition, key = ("id = ?", run_id) if run_id else ("execution_id = ?", execution_id)
-        self.runs = self.rows(f"SELECT * FROM run WHERE {condition} ORDER BY number", key)
-        condition, key = ("run_id = ?", run_id) if run_id else ("execution_id = ?", execution_id)
-        self.evaluations = self.rows(
-            f"SELECT * FROM evaluation WHERE {condition} ORDER BY started_at", key
-        )
-        self.predictions = self.rows(
-            f"SELECT * FROM activity WHERE {condition} ORDER BY started_at", key
-        )
+        self.is_lost = self.execution["status"] == "running" and liveness.is_gone(self.execution)
+        runs = self.rows("SELECT * FROM run WHERE execution_id = ? ORDER BY number", execution_id)
+        self.runs = [row for row in runs if run_ids is None or row["id"] in run_ids]
+        self.evaluations = self._of_execution("evaluation", run_ids)
+        self.predictions = self._of_execution("activity", run_ids)
         # A search is of several runs: it stands in the document of the whole execution.
-        self.searches = (
-            []
-            if run_id
-            else self.rows(
-                "SELECT * FROM search WHERE execution_id = ? ORDER BY started_at", execution_id
-            )
-        )
-        self.trials = (
-            []
-            if run_id
-            else self.rows(
-                "SELECT t.* FROM trial t JOIN search s ON s.id = t.search_id "
-                "WHERE s.execution_id = ? ORDER BY t.started_at",
-                execution_id,
-            )
-        )
+        self.searches = [] if self.partial else self._of_execution("search")
+        self.trials = [] if self.partial else self.rows(
+            "SELECT t.* FROM trial t JOIN search s ON s.id = t.search_id "
+            "WHERE s.execution_id = ? ORDER BY t.started_at",
+            execution_id,
+        )  # fmt: skip
         self.compiles = self.rows(
             "SELECT * FROM compile WHERE execution_id = ? ORDER BY ended_at", execution_id
         )
-        if run_id:
+        if self.partial:
             wanted = {run["compile_id"] for run in self.runs}
             self.compiles = [row for row in self.compiles if row["id"] in wanted]
         self.seen_compiles = [row for row in self.compiles if row["started_at"]]
@@ -66,10 +63,53 @@ class Scope:
             )
             for row in rows
         }
-        self.contents: set[str] = set()
-        """The contents that are stated already: several files may have the same."""
-        self.metrics = dict(self.tuples("SELECT column_name, name FROM metric"))
+        self.settings: dict[tuple[str, str], Name] = {}
+        """The entity of a setting, by the compile or run and its name: the latest one."""
+        self.metrics = {table: self._metrics(table) for table in ("epoch", "evaluation")}
+        """Of each metric of a table its column, its name, and its name in PROV."""
         self.ends = self._find_ends()
+
+    def _of_execution(self, table: str, run_ids: frozenset[str] | None = None) -> list[sqlite3.Row]:
+        found = self.rows(
+            f"SELECT * FROM {table} WHERE execution_id = ? ORDER BY started_at",
+            self.execution["id"],
+        )
+        return [row for row in found if run_ids is None or row["run_id"] in run_ids]
+
+    def _metrics(self, table: str) -> list[tuple[str, str, Name]]:
+        columns = {name for (name,) in self.tuples("SELECT name FROM pragma_table_info(?)", table)}
+        return [
+            (column, name, Name(f"metric:{ncname(name)}"))
+            for column, name in self.tuples("SELECT column_name, name FROM metric")
+            if column in columns
+        ]
+
+    def local(self, row_id: str) -> Name:
+        """`run:fit-1` for `<execution id>#fit-1`."""
+        return Name(f"{self.prefix}:{row_id.partition('#')[2] or 'execution'}")
+
+    def own(self, name: str) -> Name:
+        """What the execution has one of, such as `run:environment`."""
+        return Name(f"{self.prefix}:{name}")
+
+    def title(self) -> str:
+        """What a bundle is about."""
+        names = [str(run["name"]) for run in self.runs]
+        if self.partial or len(names) == 1:
+            return ", ".join(names)
+        return str(self.execution["label"] or self.execution["script"] or self.execution["kind"])
+
+    def status(self, row: sqlite3.Row) -> str | None:
+        """How an activity ended; what ran in a process that is gone is lost."""
+        status: str | None = row["status"]
+        return "lost" if status == "running" and self.is_lost else status
+
+    def is_summary(self, run: sqlite3.Row) -> bool:
+        """Whether the epochs of a run are told together; if nobody says so, those of a long one."""
+        if self.profile is not None:
+            return self.profile == "summary"
+        query = "SELECT count(*) FROM epoch WHERE run = ?"
+        return int(self.tuples(query, run["number"])[0][0]) > FULL_EPOCHS
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """What a query returns, columns by name."""
@@ -134,6 +174,9 @@ class Scope:
             if row["run_id"] == run["id"] and row["epoch"] is not None
         ]
         moments += [ends[row["id"]] for row in self.runs if row["parent_id"] == run["id"]]
+        moments += [
+            at for (at,) in self.tuples("SELECT at FROM change WHERE run_id = ?", run["id"])
+        ]
         moments += [at for (at,) in self.tuples(
             "SELECT at FROM generated WHERE activity_id = ?", run["id"]
         )]  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from kerasprov_agent.documents.vocabulary import Name
 
 Value = bool | int | float | str
@@ -33,6 +36,16 @@ class Statement:
 def present(*attributes: tuple[str, Value | None]) -> tuple[tuple[str, Value], ...]:
     """The attributes that have a value."""
     return tuple((name, value) for name, value in attributes if value is not None)
+
+
+def literal(value: Any) -> Value:
+    """A value read from JSON as a literal; lists and objects stay JSON."""
+    return value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
+
+
+def short(value: Any) -> str:
+    """A value in a label: a number with six digits, as Keras' 32 bits are good for."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def use_name(activity: str, entity: str, role: str | None) -> Name:

@@ -1,4 +1,4 @@
-"""Compile, fit, loops and epochs in PROV."""
+"""Compile, fit and loops in PROV: settings, optimizers, and what was altered meanwhile."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import sqlite3
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from kerasprov_agent import clock
+from kerasprov_agent.documents import epochs
 from kerasprov_agent.documents.activity import activity, boolean
 from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import (
     Statement,
+    Value,
     generated,
     present,
+    short,
     used,
 )
 from kerasprov_agent.documents.vocabulary import (
     Name,
-    local,
     ncname,
 )
 
@@ -33,7 +34,7 @@ def architectures(scope: Scope) -> Iterator[Statement]:
         )
         yield Statement(
             "entity",
-            architecture_name(architecture_id),
+            architecture_name(scope, architecture_id),
             (),
             present(
                 ("prov:type", Name("kp:ModelArchitecture")),
@@ -65,12 +66,12 @@ def compiled(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
     settings = yield from settings_of(scope, row["id"], "compile", values)
     if not row["started_at"]:
         return
-    name = local(row["id"])
+    name = scope.local(row["id"])
     yield from activity(scope, row, ("kp:Compile",), "compile", part_of=scope.execution["id"])
     yield used(name, settings, row["started_at"])
     for run in scope.runs:
         if run["compile_id"] == row["id"] and run["architecture_id"]:
-            yield used(name, architecture_name(run["architecture_id"]), row["started_at"])
+            yield used(name, architecture_name(scope, run["architecture_id"]), row["started_at"])
             break
 
 
@@ -78,7 +79,7 @@ def settings_of(
     scope: Scope, row_id: str, what: str, values: dict[str, Any]
 ) -> Generator[Statement, None, Name]:
     """A collection of hyperparameter settings; returns its name."""
-    settings = Name(f"{local(row_id)}-settings")
+    settings = Name(f"{scope.local(row_id)}-settings")
     yield Statement(
         "entity",
         settings,
@@ -92,34 +93,26 @@ def settings_of(
     for name, value in values.items():
         if value is None:
             continue
-        member = Name(f"{local(row_id)}-{ncname(name)}")
-        yield Statement(
-            "entity",
-            member,
-            (),
-            (
-                ("prov:type", Name("mls:HyperParameterSetting")),
-                ("prov:label", f"{name} = {value}"),
-                ("mls:hasValue", value),
-                ("kp:name", name),
-            ),
-        )
+        member = Name(f"{scope.local(row_id)}-{ncname(name)}")
+        yield setting_of(member, name, value)
         yield Statement("hadMember", None, (settings, member))
+        scope.settings[row_id, name] = member
     return settings
 
 
 def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
     """A run: its settings, the activity, its epochs."""
-    name = local(run["id"])
+    name = scope.local(run["id"])
     arguments = dict(
         scope.tuples("SELECT name, value FROM param WHERE run_id = ? AND source = 'fit'", run["id"])
     )
     arguments["batch_size"] = run["batch_size"]
-    seeds = scope.tuples(
-        "SELECT name || '_seed', value FROM param WHERE run_id = ? AND source = 'seed'",
+    others = scope.tuples(
+        "SELECT CASE source WHEN 'seed' THEN name || '_seed' ELSE source || '.' || name END, value "
+        "FROM param WHERE run_id = ? AND source IN ('seed', 'distribution')",
         run["id"],
     )
-    settings = yield from settings_of(scope, run["id"], "fit", {**arguments, **dict(seeds)})
+    settings = yield from settings_of(scope, run["id"], "fit", {**arguments, **dict(others)})
     within = (one for one in (run["parent_id"], run["trial_id"]) if one in scope.activities)
     yield from activity(
         scope,
@@ -138,17 +131,17 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
         ),
         ("kp:caller", run["caller"]),
         ("kp:steps", run["steps"]),
-        *(("kp:optimizer", text) for text in optimizer_texts(scope, run)),
-        *(("kp:change", text) for text in change_texts(scope, run)),
         *(("kp:event", text) for text in event_texts(scope, run)),
         part_of=next(within, scope.execution["id"]),
     )
     yield used(name, settings, run["started_at"])
     if run["compile_id"] and run["compile_id"] not in scope.activities:
-        yield used(name, Name(f"{local(run['compile_id'])}-settings"), run["started_at"])
+        yield used(name, Name(f"{scope.local(run['compile_id'])}-settings"), run["started_at"])
         if run["architecture_id"]:
-            yield used(name, architecture_name(run["architecture_id"]), run["started_at"])
-    yield from epochs_of(scope, run, name)
+            yield used(name, architecture_name(scope, run["architecture_id"]), run["started_at"])
+    yield from optimizers(scope, run, name)
+    yield from epochs.epochs_of(scope, run, name)
+    yield from changes(scope, run, name)
 
 
 def label(run: sqlite3.Row) -> str:
@@ -159,20 +152,82 @@ def label(run: sqlite3.Row) -> str:
     return f"{name}, {run['steps']} steps" if run["steps"] else name
 
 
-def optimizer_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
-    """The optimizers of a run, a line each."""
+def optimizers(scope: Scope, run: sqlite3.Row, fit: Name) -> Iterator[Statement]:
+    """What trained: several where the program holds more than one."""
     query = "SELECT * FROM optimizer WHERE run_id = ? ORDER BY position"
     for row in scope.rows(query, run["id"]):
-        yield f"{row['class_name']} {row['config']}"
+        name = Name(f"{fit}-optimizer-{row['position']}")
+        yield Statement(
+            "entity",
+            name,
+            (),
+            present(
+                ("prov:type", Name("kp:Optimizer")),
+                ("prov:label", row["name"] or row["class_name"]),
+                ("kp:className", row["class_name"]),
+                ("kp:config", row["config"]),
+                ("kp:learningRate", row["learning_rate"]),
+                ("kp:attribute", row["attribute"]),
+                ("kp:constructedAt", row["constructed_at"]),
+                ("kp:constructedIn", row["constructed_in"]),
+                ("kp:variables", row["variables"]),
+                ("kp:iterationsBefore", row["iterations_before"]),
+                ("kp:iterationsAfter", row["iterations_after"]),
+            ),
+        )
+        yield used(fit, name, run["started_at"])
 
 
-def change_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
-    """What was altered while it trained, a line each."""
+def changes(scope: Scope, run: sqlite3.Row, fit: Name) -> Iterator[Statement]:
+    """Hyperparameters that were altered while it trained: each change made a new setting."""
+    if scope.is_summary(run):
+        return
     query = "SELECT * FROM change WHERE run_id = ? ORDER BY position"
+    held = {key: (name, None) for (owner, key), name in scope.settings.items()
+            if owner == run["compile_id"]}  # fmt: skip
     for row in scope.rows(query, run["id"]):
-        when = f" in epoch {row['epoch']}" if row["epoch"] is not None else ""
-        by = f" by {row['by']}" if row["by"] else ""
-        yield f"{row['name']} {row['old']} to {row['new']}{when}{by}"
+        name, at = Name(f"{fit}-change-{row['position']}"), row["at"]
+        yield Statement(
+            "activity",
+            name,
+            (at, at),
+            present(
+                ("prov:type", Name("kp:Change")),
+                ("prov:label", f"{row['name']} {short(row['old'])} to {short(row['new'])}"),
+                ("dcterms:isPartOf", fit),
+                ("kp:epoch", row["epoch"]),
+                ("kp:by", row["by"]),
+                ("kp:old", row["old"]),
+            ),
+        )
+        yield Statement("wasStartedBy", Name(f"{name}-start"), (name, None, fit, at))
+        setting = Name(f"{name}-{ncname(row['name'])}")
+        yield setting_of(setting, row["name"], row["new"])
+        made = generated(setting, name, at)
+        yield made
+        before, value = held.get(row["name"], (None, None))
+        if before is not None and value in (None, row["old"]):
+            use = used(name, before, at)
+            yield use
+            formal = (setting, before, name, made.id, use.id)
+            revision = (("prov:type", Name("prov:Revision")),)
+            yield Statement("wasDerivedFrom", None, formal, revision)
+        held[row["name"]] = setting, row["new"]
+
+
+def setting_of(name: Name, key: str, value: Value | None) -> Statement:
+    """A hyperparameter and its value."""
+    return Statement(
+        "entity",
+        name,
+        (),
+        present(
+            ("prov:type", Name("mls:HyperParameterSetting")),
+            ("prov:label", f"{key} = {short(value)}"),
+            ("mls:hasValue", value),
+            ("kp:name", key),
+        ),
+    )
 
 
 def event_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
@@ -182,83 +237,6 @@ def event_texts(scope: Scope, run: sqlite3.Row) -> Iterator[str]:
         when = f" in epoch {row['epoch']}" if row["epoch"] is not None else ""
         by = f" by {row['by']}" if row["by"] else ""
         yield f"{row['kind']}{when}{by} {row['details'] or ''}".strip()
-
-
-def epochs_of(scope: Scope, run: sqlite3.Row, fit: str) -> Iterator[Statement]:
-    """The epochs of a run, each informed by the one before, and the history of their metrics."""
-    history = Name(f"{fit}-history")
-    before: Name | None = None
-    cursor = scope.connection.cursor()
-    cursor.row_factory = sqlite3.Row
-    for row in cursor.execute("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)):
-        if before is None:
-            yield Statement(
-                "entity",
-                history,
-                (),
-                (
-                    ("prov:type", Name("kp:History")),
-                    ("prov:type", Name("prov:Collection")),
-                    ("prov:label", "history"),
-                ),
-            )
-            yield generated(history, fit, scope.ends[run["id"]])
-        epoch = Name(f"{fit}-epoch-{row['epoch']}")
-        yield from epoch_of(scope, row, epoch, fit, before)
-        yield Statement("hadMember", None, (history, Name(f"{epoch}-metrics")))
-        before = epoch
-
-
-def epoch_of(
-    scope: Scope, row: sqlite3.Row, epoch: Name, fit: str, before: Name | None
-) -> Iterator[Statement]:
-    """An epoch, and the metrics that it generated."""
-    lasted = sum(row[f"{part}_seconds"] or 0 for part in ("train", "validation", "callback"))
-    started, ended = clock.iso(row["started_at"]), clock.iso(row["started_at"] + lasted)
-    yield Statement(
-        "activity",
-        epoch,
-        (started, ended),
-        present(
-            ("prov:type", Name("kp:Epoch")),
-            ("prov:label", f"epoch {row['epoch']}"),
-            ("dcterms:isPartOf", Name(fit)),
-            ("kp:epoch", row["epoch"]),
-            ("kp:trainSeconds", row["train_seconds"]),
-            ("kp:validationSeconds", row["validation_seconds"]),
-            ("kp:callbackSeconds", row["callback_seconds"]),
-            ("kp:gpuAllocatedSeconds", row["gpu_allocated_seconds"]),
-            ("kp:learningRate", row["learning_rate"]),
-        ),
-    )
-    if before is None:
-        yield Statement("wasStartedBy", Name(f"{epoch}-start"), (epoch, None, Name(fit), started))
-    else:
-        yield Statement("wasInformedBy", None, (epoch, before))
-    metrics = Name(f"{epoch}-metrics")
-    yield measured(scope, metrics, f"metrics of epoch {row['epoch']}", row)
-    yield generated(metrics, epoch, ended)
-
-
-def measured(scope: Scope, name: Name, label: str, row: sqlite3.Row) -> Statement:
-    """The metrics of an epoch or an evaluation as an entity; NaN is NaN."""
-    nonfinite = json.loads(row["nonfinite"] or "{}")
-    found: list[tuple[str, Any]] = []
-    for column in row.keys():  # noqa: SIM118 - a sqlite3.Row iterates over values
-        metric = scope.metrics.get(column)
-        if metric is None:
-            continue
-        value = float("nan") if nonfinite.get(metric) == "NaN" else row[column]
-        found.append((f"kp:{ncname(metric)}", value))
-    for metric, value in json.loads(row["more"] or "{}").items():
-        found.append((f"kp:{ncname(metric)}", value if is_value(value) else json.dumps(value)))
-    kind = ("prov:type", Name("mls:ModelEvaluation"))
-    return Statement("entity", name, (), present(kind, ("prov:label", label), *found))
-
-
-def is_value(value: Any) -> bool:
-    """Whether a value is a literal of PROV."""
-    return isinstance(value, (bool, int, float, str))
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -272,9 +250,9 @@ def flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def architecture_name(architecture_id: str) -> Name:
+def architecture_name(scope: Scope, architecture_id: str) -> Name:
     """The entity of an architecture in this document."""
-    return Name(f"run:architecture-{architecture_id[:16]}")
+    return scope.own(f"architecture-{architecture_id[:16]}")
 
 
 def layer_text(layer: sqlite3.Row) -> str:

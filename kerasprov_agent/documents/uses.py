@@ -7,15 +7,16 @@ import sqlite3
 from collections.abc import Iterator
 
 from kerasprov_agent.documents.activity import activity
+from kerasprov_agent.documents.epochs import measured
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import Statement, Value, generated
-from kerasprov_agent.documents.training import is_value, measured, settings_of
-from kerasprov_agent.documents.vocabulary import Name, local, ncname
+from kerasprov_agent.documents.statement import Statement, Value, generated, literal
+from kerasprov_agent.documents.training import settings_of
+from kerasprov_agent.documents.vocabulary import Name, ncname
 
 
 def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
     """An evaluation, and the metrics that it generated."""
-    name = local(row["id"])
+    name = scope.local(row["id"])
     within = row["run_id"] if row["epoch"] is not None else None
     if within not in scope.activities:
         within = None
@@ -26,11 +27,12 @@ def evaluation(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
         "evaluate",
         ("kp:epoch", row["epoch"]),
         ("kp:batchSize", row["batch_size"]),
+        ("kp:steps", row["steps"]),
         part_of=within or scope.execution["id"],
     )
     if row["status"] == "finished":
         metrics = Name(f"{name}-metrics")
-        yield measured(scope, metrics, "test metrics", row)
+        yield measured(scope, "evaluation", metrics, "test metrics", row)
         yield generated(metrics, name, scope.ends[row["id"]])
 
 
@@ -45,7 +47,7 @@ KINDS = {
 def _told(attributes: str | None) -> Iterator[tuple[str, Value]]:
     """What the program tells of a step of its own."""
     for name, value in json.loads(attributes or "{}").items():
-        yield f"kp:attribute-{ncname(name)}", value if is_value(value) else json.dumps(value)
+        yield f"attribute:{ncname(name)}", literal(value)
 
 
 def prediction(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
@@ -92,5 +94,5 @@ def search(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
             )
             values = json.loads(trial["hyperparameters"] or "{}")
             settings = yield from settings_of(scope, trial["id"], "trial", values)
-            name = local(trial["id"])
+            name = scope.local(trial["id"])
             yield generated(settings, name, trial["started_at"])

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 
-BASE = "https://w3id.org/kerasprov/"
-"""What is ours and not of one execution lies under this IRI."""
+OURS = {
+    "kp": "ns#",
+    "metric": "metric#",
+    "attribute": "attribute#",
+    "data": "content/",
+    "sw": "software/",
+    "agent": "agent/",
+}
+"""Terms; what Keras or the program itself named; contents by hash; agents."""
 
-NAMESPACES = {
-    "kp": f"{BASE}ns#",
-    "data": f"{BASE}content/",
-    "sw": f"{BASE}software/",
-    "agent": f"{BASE}agent/",
+FOREIGN = {
     "mls": "http://www.w3.org/ns/mls#",
     "schema": "https://schema.org/",
     "dcterms": "http://purl.org/dc/terms/",
 }
-"""Prefixes of every document, besides `run`, `prov` and `xsd`."""
 
 
 class Name(str):
@@ -26,14 +28,14 @@ class Name(str):
     __slots__ = ()
 
 
+def namespaces(base: str) -> dict[str, str]:
+    """Prefixes of every document, besides those of the executions, `prov` and `xsd`."""
+    return {prefix: base + path for prefix, path in OURS.items()} | FOREIGN
+
+
 def execution_namespace(execution_id: str) -> str:
     """What belongs to one execution lies under its UUID: no two documents can collide."""
     return f"urn:uuid:{execution_id}#"
-
-
-def local(row_id: str) -> str:
-    """`run:fit-1` for `<execution id>#fit-1`."""
-    return Name(f"run:{row_id.partition('#')[2] or 'execution'}")
 
 
 def ncname(text: str) -> str:
@@ -51,9 +53,14 @@ def software(name: str, version: str | None) -> Name:
 
 
 def user(login: str, host: str) -> Name:
-    """The agent for a person, known by login and host."""
+    """The agent for a person who is known by login and host."""
     digest = hashlib.sha256(f"{login}@{host}".encode()).hexdigest()
     return Name(f"agent:user-{digest[:12]}")
+
+
+def person(orcid: str) -> Name:
+    """The agent for a person who is known by ORCID."""
+    return Name(f"agent:orcid-{orcid}")
 
 
 def content(sha256: str) -> Name:

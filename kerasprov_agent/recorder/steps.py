@@ -17,9 +17,15 @@ from kerasprov_agent.tracing.origins import Origin
 class Steps(Files):
     """Records steps."""
 
+    def __init__(self, keras: Mapping[str, Any]) -> None:
+        super().__init__(keras)
+        self._step_began: dict[str, float] = {}
+
     def step_started(self, name: str, attributes: str | None) -> str:
         """A step begins; returns its id."""
-        step_id, now = self._id("step"), self._now()
+        began = clock.now()
+        step_id, now = self._id("step"), clock.iso(began)
+        self._step_began[step_id] = began
         row = {"id": step_id, "execution_id": self.execution.id, "kind": "step", "name": name}
         facts = {"attributes": attributes, "status": "running", "started_at": now}
         self._write(insert("activity", {**row, **facts}))
@@ -40,7 +46,9 @@ class Steps(Files):
         """
         now = clock.now()
         with self._guarding:
-            used = [self.file_used(one.files, now, step_id) for one in inputs if one.files]
+            # They were there when it began; what it made of them is older than its end.
+            began = self._step_began.pop(step_id, now)
+            used = [self.file_used(one.files, began, step_id) for one in inputs if one.files]
             used += [one.entity_id for one in inputs if one.entity_id]
             sources = [one for one in used if one] or self._files_of(step_id, "used")
             made = [

@@ -54,6 +54,7 @@ CREATE TABLE execution (
     arguments TEXT,                -- JSON array, secrets blanked out
     working_directory TEXT,
     user TEXT,
+    orcid TEXT,                    -- setting `orcid`
     host TEXT,
     pid INTEGER,
     process TEXT,                  -- boot id/pid namespace/start ticks: tells whether it still runs

@@ -1,0 +1,231 @@
+"""A Process Run RO-Crate: what ran, with what, from and to which files, as schema.org JSON-LD.
+
+https://www.researchobject.org/workflow-run-crate/profiles/process_run_crate/. The crate holds the
+PROV-JSON document and the code; data and models stay where they are and are named by their URI.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import IO, Any
+from urllib.request import pathname2url
+
+from kerasprov_agent import clock
+from kerasprov_agent.documents import prov_json
+from kerasprov_agent.documents.document import Document
+from kerasprov_agent.documents.statement import Statement, Value
+
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    "https://w3id.org/ro/terms/workflow-run/context",
+]
+LICENSE = "https://choosealicense.com/no-permission/"
+STATUS = {
+    "finished": "CompletedActionStatus", "failed": "FailedActionStatus",
+    "running": "ActiveActionStatus",
+}  # fmt: skip
+ACTIONS = ("kp:Fit", "kp:TrainingLoop", "kp:ScriptExecution", "kp:Evaluate", "kp:Step")
+
+Entity = dict[str, Any]
+
+
+class _Facts:
+    """The statements by their ids, and who used and made what."""
+
+    def __init__(self, statements: Iterable[Statement]) -> None:
+        self.elements: dict[str, tuple[Statement, dict[str, list[Value]]]] = {}
+        self.used: dict[str, list[str]] = {}
+        self.made: dict[str, list[str]] = {}
+        self.agents: dict[str, list[tuple[str, str | None]]] = {}
+        self.hashes: dict[str, str] = {}
+        self.sources: dict[str, list[str]] = {}
+        for one in statements:
+            formal = [str(value) if value is not None else "" for value in one.formal]
+            if one.kind in ("entity", "activity", "agent"):
+                attributes: dict[str, list[Value]] = {}
+                for key, value in one.attributes:
+                    attributes.setdefault(key, []).append(value)
+                self.elements[str(one.id)] = one, attributes
+            elif one.kind == "used":
+                self.used.setdefault(formal[0], []).append(formal[1])
+            elif one.kind == "wasGeneratedBy":
+                self.made.setdefault(formal[1], []).append(formal[0])
+            elif one.kind == "wasAssociatedWith":
+                self.agents.setdefault(formal[0], []).append((formal[1], formal[2] or None))
+            elif one.kind == "specializationOf":
+                self.hashes[formal[0]] = formal[1].rpartition("-")[2]
+            elif one.kind == "wasDerivedFrom":
+                self.sources.setdefault(formal[0], []).append(formal[1])
+
+    def types(self, name: str) -> list[str]:
+        return [str(one) for one in self.elements[name][1].get("prov:type", ())]
+
+    def files_behind(self, names: Iterable[str]) -> list[str]:
+        """The files among these, and those that data sets among them came from."""
+        found: dict[str, None] = {}
+        waiting, seen = list(names), set[str]()
+        while waiting:
+            name = waiting.pop(0)
+            if name in seen or name not in self.elements:
+                continue
+            seen.add(name)
+            types = self.types(name)
+            if "kp:File" in types or "kp:FileSet" in types:
+                found[name] = None
+            elif "kp:InMemoryDataset" in types:
+                waiting += self.sources.get(name, ())
+        return list(found)
+
+
+def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]) -> None:
+    """Write a zipped crate."""
+    kept = list(statements)
+    prov = io.StringIO()
+    prov_json.write(kept, prov)
+    code: dict[str, str] = {}
+    metadata = json.dumps(_metadata(_Facts(kept), code), indent=1, ensure_ascii=False)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ro-crate-metadata.json", metadata)
+        archive.writestr("prov.json", prov.getvalue())
+        for path, sha256 in code.items():
+            query = "SELECT zlib FROM source WHERE sha256 = ?"
+            found = document.connection.execute(query, (sha256,)).fetchone()
+            archive.writestr(path, zlib.decompress(found[0]))
+
+
+def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
+    """The metadata of a crate; `code` gets the sha256 of each source by its path in the crate."""
+    graph: dict[str, Entity] = {}
+    actions = []
+    for name, (statement, attributes) in facts.elements.items():
+        if statement.kind == "activity" and set(facts.types(name)) & set(ACTIONS):
+            actions.append(_action(facts, graph, code, name, statement, attributes))
+    clock.start()
+    graph["prov.json"] = {
+        "@id": "prov.json", "@type": "File", "name": "The same as W3C PROV",
+        "encodingFormat": "application/json",
+    }  # fmt: skip
+    parts = [
+        {"@id": one["@id"]}
+        for one in graph.values()
+        if one["@type"] in ("File", ["File", "SoftwareSourceCode"], "Dataset")
+    ]
+    root: Entity = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": "Provenance of Keras trainings",
+        "description": "What was recorded by kerasprov_agent: " + ", ".join(
+            str(one["name"]) for one in actions[:10]
+        ),
+        "datePublished": clock.iso(clock.now()),
+        "license": {"@id": LICENSE},
+        "conformsTo": {"@id": PROFILE},
+        "hasPart": parts,
+        "mentions": [{"@id": one["@id"]} for one in actions],
+    }  # fmt: skip
+    descriptor = {
+        "@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"},
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+    }  # fmt: skip
+    named = [
+        {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
+        {"@id": LICENSE, "@type": "CreativeWork", "name": "No license stated",
+         "description": "The crate tells nothing of who may use what it names."},
+    ]  # fmt: skip
+    return {"@context": CONTEXT, "@graph": [descriptor, root, *named, *graph.values(), *actions]}
+
+
+def _action(
+    facts: _Facts,
+    graph: dict[str, Entity],
+    code: dict[str, str],
+    name: str,
+    statement: Statement,
+    attributes: dict[str, list[Value]],
+) -> Entity:
+    """An activity as what schema.org calls an action."""
+    started, ended = statement.formal
+    status = str(attributes.get("kp:status", ["finished"])[0])
+    found: Entity = {
+        "@id": f"#{name.replace(':', '-')}",
+        "@type": "CreateAction",
+        "name": str(attributes["prov:label"][0]),
+        "startTime": started,
+        "endTime": ended,
+        "actionStatus": {"@id": f"http://schema.org/{STATUS.get(status, 'FailedActionStatus')}"},
+    }
+    if "kp:exception" in attributes:
+        found["error"] = str(attributes["kp:exception"][0])
+    people: list[Entity] = []
+    instruments: list[Entity] = []
+    for agent, plan in facts.agents.get(name, ()):
+        entity = _agent(facts, agent)
+        graph[entity["@id"]] = entity
+        (people if entity["@type"] == "Person" else instruments).append({"@id": entity["@id"]})
+        if plan:
+            source = _code(facts, code, plan)
+            graph[source["@id"]] = source
+            instruments.insert(0, {"@id": source["@id"]})
+    if people:
+        found["agent"] = people[0]
+    if instruments:
+        found["instrument"] = instruments
+    for key, names in (("object", facts.used.get(name, ())), ("result", facts.made.get(name, ()))):
+        entities = [_file(facts, one) for one in facts.files_behind(names)]
+        graph.update((one["@id"], one) for one in entities)
+        if entities:
+            found[key] = [{"@id": one["@id"]} for one in entities]
+    return found
+
+
+def _agent(facts: _Facts, name: str) -> Entity:
+    attributes = facts.elements[name][1]
+    label = str(attributes["prov:label"][0])
+    if "prov:Person" in facts.types(name):
+        same = attributes.get("schema:sameAs")
+        return {"@id": str(same[0]) if same else f"#{name.replace(':', '-')}", "@type": "Person",
+                "name": label}  # fmt: skip
+    return {
+        "@id": f"#{name.replace(':', '-')}", "@type": "SoftwareApplication",
+        "name": label.partition(" ")[0],
+        "softwareVersion": str(attributes.get("schema:softwareVersion", [""])[0]),
+    }  # fmt: skip
+
+
+def _code(facts: _Facts, code: dict[str, str], name: str) -> Entity:
+    """A script: in the crate where its text is known."""
+    attributes = facts.elements[name][1]
+    label = PurePath(str(attributes["prov:label"][0])).name
+    found: Entity = {"@id": f"#{name.replace(':', '-')}", "@type": "SoftwareSourceCode"}
+    sha256 = facts.hashes.get(name)
+    if sha256:
+        path = f"code/{name.partition(':')[0]}/{label}"
+        code[path] = sha256
+        found = {
+            "@id": pathname2url(path),
+            "@type": ["File", "SoftwareSourceCode"],
+            "sha256": sha256,
+        }
+    return {**found, "name": label, "programmingLanguage": "Python"}
+
+
+def _file(facts: _Facts, name: str) -> Entity:
+    attributes = facts.elements[name][1]
+    path = str(attributes["prov:location"][0])
+    is_set = "kp:FileSet" in facts.types(name)
+    digest = facts.hashes.get(name)
+    found: Entity = {
+        "@id": f"file://{pathname2url(path)}{'/' if is_set else ''}#{name.replace(':', '-')}",
+        "@type": "Dataset" if is_set else "File",
+        "name": str(attributes.get("prov:label", [path])[0]),
+    }
+    for key, held in (("contentSize", "kp:bytes"), ("dateModified", "schema:dateModified")):
+        if held in attributes:
+            found[key] = str(attributes[held][0])
+    return {**found, "sha256": digest} if digest else found

@@ -1,0 +1,122 @@
+"""Epochs and metrics in PROV."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from kerasprov_agent import clock
+from kerasprov_agent.documents.activity import boolean
+from kerasprov_agent.documents.scope import Scope
+from kerasprov_agent.documents.statement import Statement, Value, generated, literal, present
+from kerasprov_agent.documents.vocabulary import Name, ncname
+
+COLUMNS = (
+    ("kp:steps", "steps"),
+    ("kp:trainSeconds", "train_seconds"),
+    ("kp:validationSeconds", "validation_seconds"),
+    ("kp:callbackSeconds", "callback_seconds"),
+    ("kp:firstStepSeconds", "first_step_seconds"),
+    ("kp:learningRate", "learning_rate"),
+    ("kp:learningRateAfter", "learning_rate_after"),
+    ("kp:gpuAllocatedSeconds", "gpu_allocated_seconds"),
+    ("kp:gpuBusySeconds", "gpu_busy_seconds"),
+    ("kp:gpuUtilization", "gpu_utilization"),
+    ("kp:gpuEnergyJoules", "gpu_energy_joules"),
+    ("kp:gpuMemoryPeakBytes", "gpu_memory_peak_bytes"),
+)
+"""What is said of an epoch, and the column that holds it."""
+
+EPOCH = (("prov:type", Name("kp:Epoch")),)
+MEASURED = (("prov:type", Name("mls:ModelEvaluation")),)
+
+
+def epochs_of(scope: Scope, run: sqlite3.Row, fit: str) -> Iterator[Statement]:
+    """The epochs of a run, each informed by the one before, and the history of their metrics."""
+    count, last = scope.tuples(
+        "SELECT count(*), max(epoch) FROM epoch WHERE run = ?", run["number"]
+    )[0]
+    if not count:
+        return
+    history = Name(f"{fit}-history")
+    summary = scope.is_summary(run)
+    said: tuple[tuple[str, Value], ...] = (
+        ("prov:type", Name("kp:History")),
+        ("prov:label", "history"),
+        ("kp:epochs", count),
+    )
+    if summary:
+        query = "SELECT * FROM epoch WHERE run = ? AND epoch = ?"
+        (row,) = scope.rows(query, run["number"], last)
+        changed = scope.tuples("SELECT count(*) FROM change WHERE run_id = ?", run["id"])[0][0]
+        said = (*said, *metrics_of(scope, "epoch", row), ("kp:changes", changed))
+    else:
+        said = (*said, ("prov:type", Name("prov:Collection")))
+    yield Statement("entity", history, (), said)
+    yield generated(history, fit, scope.ends[run["id"]])
+    if not summary:
+        yield from _each(scope, run, fit, history)
+
+
+def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[Statement]:
+    before: Name | None = None
+    cursor = scope.connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    for row in cursor.execute("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)):
+        epoch = Name(f"{fit}-epoch-{row['epoch']}")
+        yield from epoch_of(scope, row, epoch, fit, before)
+        yield Statement("hadMember", None, (history, Name(f"{epoch}-metrics")))
+        before = epoch
+
+
+def epoch_of(
+    scope: Scope, row: sqlite3.Row, epoch: Name, fit: str, before: Name | None
+) -> Iterator[Statement]:
+    """An epoch, and the metrics that it generated."""
+    number, began = row["epoch"], row["started_at"]
+    lasted = (
+        (row["train_seconds"] or 0) + (row["validation_seconds"] or 0)
+        + (row["callback_seconds"] or 0)
+    )  # fmt: skip
+    started, ended = clock.iso(began), clock.iso(began + lasted)
+    said = [(name, row[column]) for name, column in COLUMNS if row[column] is not None]
+    attributes = (
+        *EPOCH,
+        ("prov:label", f"epoch {number}"),
+        ("dcterms:isPartOf", Name(fit)),
+        ("kp:epoch", number),
+        *said,
+        *present(("kp:synchronized", boolean(row["synchronized"]))),
+    )
+    yield Statement("activity", epoch, (started, ended), attributes)
+    if before is None:
+        yield Statement("wasStartedBy", Name(f"{epoch}-start"), (epoch, None, Name(fit), started))
+    else:
+        yield Statement("wasInformedBy", None, (epoch, before))
+    metrics = Name(f"{epoch}-metrics")
+    yield measured(scope, "epoch", metrics, f"metrics of epoch {number}", row)
+    yield generated(metrics, epoch, ended)
+
+
+def measured(scope: Scope, table: str, name: Name, label: str, row: sqlite3.Row) -> Statement:
+    """The metrics of an epoch or an evaluation as an entity."""
+    attributes = (*MEASURED, ("prov:label", label), *metrics_of(scope, table, row))
+    return Statement("entity", name, (), attributes)
+
+
+def metrics_of(scope: Scope, table: str, row: sqlite3.Row) -> Iterator[tuple[str, Value]]:
+    """Metrics under the names that they can have in PROV; NaN is NaN."""
+    nonfinite = json.loads(row["nonfinite"]) if row["nonfinite"] else {}
+    for column, metric, name in scope.metrics[table]:
+        value = row[column]
+        if nonfinite.get(metric) == "NaN":
+            value = float("nan")
+        if value is not None:
+            yield name, value
+            if name != f"metric:{metric}":
+                yield "kp:metricName", f"{name} is {metric}"
+    if row["more"]:
+        for metric, value in json.loads(row["more"]).items():
+            if value is not None:
+                yield f"metric:{ncname(metric)}", literal(value)
