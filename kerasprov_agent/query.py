@@ -7,14 +7,16 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
-
-import sqlite_utils
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.errors import UnknownRun, Unusable
 from kerasprov_agent.store import database, liveness
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 Row = dict[str, Any]
 
@@ -36,11 +38,25 @@ class Record:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.db = sqlite_utils.Database(connection, execute_plugins=False)
         self.metrics: dict[str, str] = {
-            row["column_name"]: row["name"] for row in self.db.query("SELECT * FROM metric")
+            row["column_name"]: row["name"] for row in self.query("SELECT * FROM metric")
         }
         self._gone: dict[str, bool] = {}
+
+    @cached_property
+    def db(self) -> sqlite_utils.Database:
+        """The same for whoever likes sqlite-utils; its import brings pandas, where there is one."""
+        import sqlite_utils
+
+        return sqlite_utils.Database(self.connection, execute_plugins=False)
+
+    def query(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[Row]:
+        """The rows that a query returns, as dicts."""
+        cursor = self.connection.cursor()
+        cursor.row_factory = None
+        cursor.execute(query, values)
+        names = [column[0] for column in cursor.description]
+        return (dict(zip(names, row, strict=True)) for row in cursor)
 
     def runs(self, limit: int | None = None) -> list[Row]:
         """Runs, the newest first: the columns of the view `runs` and `metrics`.
@@ -48,7 +64,7 @@ class Record:
         `metrics` holds what Keras reported of the last epoch. A run whose process vanished has
         the status `lost`.
         """
-        rows = self.db.query(
+        rows = self.query(
             "SELECT * FROM runs ORDER BY run DESC LIMIT ?", (-1 if limit is None else limit,)
         )
         return [self._told(row) for row in rows]
@@ -56,12 +72,12 @@ class Record:
     def find(self, text: str) -> Row:
         """The run of that number or name, whose id begins so, or `last`; raises `UnknownRun`."""
         if text == "last":
-            found = list(self.db.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
+            found = list(self.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
         else:
             named = "SELECT * FROM runs WHERE name = :text OR CAST(run AS TEXT) = :text"
             begins = "SELECT * FROM runs WHERE substr(id, 1, length(:text)) = :text LIMIT 9"
             given = {"text": text}
-            found = list(self.db.query(named, given)) or list(self.db.query(begins, given))
+            found = list(self.query(named, given)) or list(self.query(begins, given))
         if len(found) == 1 or (found and found[0]["name"] == text):
             return self._told(found[0])
         raise UnknownRun(self._unknown(text, found))
@@ -78,7 +94,7 @@ class Record:
                 "SELECT id FROM execution WHERE label = :text OR substr(id, 1, length(:text)) = "
                 ":text ORDER BY started_at DESC LIMIT 1"
             )
-            for row in self.db.query(query, {"text": text}):
+            for row in self.query(query, {"text": text}):
                 return row["id"], None
             raise
         return run["execution_id"], run["id"]
@@ -92,7 +108,7 @@ class Record:
         """
         if not texts:
             query = "SELECT id FROM execution ORDER BY started_at"
-            found = [row["id"] for row in self.db.query(query)]
+            found = [row["id"] for row in self.query(query)]
             if not found:
                 raise UnknownRun("nothing has been recorded in this database yet")
             return [(one, None) for one in found]
@@ -110,7 +126,7 @@ class Record:
         if found:
             names = ", ".join(str(row["name"]) for row in found)
             return f"{text!r} may be any of the runs {names}; give a longer prefix or the name"
-        known = [row["name"] for row in self.db.query("SELECT name FROM run")]
+        known = [row["name"] for row in self.query("SELECT name FROM run")]
         if not known:
             return "there are no runs in this database yet"
         near = difflib.get_close_matches(text, known, 3, 0.4) or known[-3:]
@@ -118,12 +134,12 @@ class Record:
 
     def epochs(self, run: Row) -> list[Row]:
         """The epochs of a run: the columns of `epoch`, `metrics` by their true names."""
-        rows = self.db.query("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["run"],))
+        rows = self.query("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["run"],))
         return [self._measured(row) for row in rows]
 
     def evaluations(self, run: Row) -> list[Row]:
         """The evaluations of a run's model, with `metrics`."""
-        rows = self.db.query(
+        rows = self.query(
             "SELECT * FROM evaluation WHERE run_id = ? ORDER BY started_at", (run["id"],)
         )
         return [
@@ -165,9 +181,7 @@ class Record:
 
     def execution(self, run: Row) -> Row:
         """The process in which a run took place."""
-        row = next(
-            iter(self.db.query("SELECT * FROM execution WHERE id = ?", (run["execution_id"],)))
-        )
+        row = next(iter(self.query("SELECT * FROM execution WHERE id = ?", (run["execution_id"],))))
         return {**row, "status": self._status(row["status"], row["id"])}
 
     def code(self, run: Row) -> list[Row]:
@@ -200,20 +214,20 @@ class Record:
                 "name": row["name"],
                 "text": zlib.decompress(row["zlib"]).decode("utf-8", "replace"),
             }
-            for row in self.db.query(query, given)
+            for row in self.query(query, given)
         ]
 
     def compiled(self, run: Row) -> Row | None:
         """The `compile` in force for a run."""
         query = "SELECT c.* FROM compile c JOIN run r ON r.compile_id = c.id WHERE r.id = ?"
-        return next(iter(self.db.query(query, (run["id"],))), None)
+        return next(iter(self.query(query, (run["id"],))), None)
 
     def _of_run(self, view: str, run: Row, order: str) -> list[Row]:
         query = f"SELECT * FROM {view} WHERE run = ? ORDER BY {order}"
-        return list(self.db.query(query, (run["run"],)))
+        return list(self.query(query, (run["run"],)))
 
     def _told(self, row: Row) -> Row:
-        last = self.db.query(
+        last = self.query(
             "SELECT * FROM epoch WHERE run = ? ORDER BY epoch DESC LIMIT 1", (row["run"],)
         )
         metrics: Row = next((self._measured(epoch)["metrics"] for epoch in last), {})

@@ -140,7 +140,7 @@ def test_which_images_led_to_this_model_file(pipeline: Path, tmp_path: Path) -> 
     rdflib = pytest.importorskip("rdflib")
     graph = rdflib.Graph()
     for name in ("prepare", "train", "tune"):
-        text = kerasprov("prov", name, "--execution", "--format", "turtle", "--db", database)
+        text = kerasprov("prov", name, "--execution", "--format", "ttl", "--db", database)
         graph.parse(data=text, format="turtle")
     prefixes = {
         "prov": "http://www.w3.org/ns/prov#",

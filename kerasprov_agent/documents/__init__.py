@@ -51,8 +51,12 @@ def write_to(
     elif chosen.binary:
         chosen.write(document, given, sys.stdout.buffer)
     else:
-        with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as stream:
+        stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")
+        try:
             chosen.write(document, given, stream)
+            stream.flush()
+        finally:
+            stream.detach()
 
 
 def text(document: Document, format: str) -> str:

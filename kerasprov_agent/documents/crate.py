@@ -45,6 +45,7 @@ class _Facts:
         self.agents: dict[str, list[tuple[str, str | None]]] = {}
         self.hashes: dict[str, str] = {}
         self.sources: dict[str, list[str]] = {}
+        self.parts: dict[str, list[str]] = {}
         for one in statements:
             formal = [str(value) if value is not None else "" for value in one.formal]
             if one.kind in ("entity", "activity", "agent"):
@@ -52,6 +53,8 @@ class _Facts:
                 for key, value in one.attributes:
                     attributes.setdefault(key, []).append(value)
                 self.elements[str(one.id)] = one, attributes
+                for whole in attributes.get("dcterms:isPartOf", ()):
+                    self.parts.setdefault(str(whole), []).append(str(one.id))
             elif one.kind == "used":
                 self.used.setdefault(formal[0], []).append(formal[1])
             elif one.kind == "wasGeneratedBy":
@@ -66,21 +69,25 @@ class _Facts:
     def types(self, name: str) -> list[str]:
         return [str(one) for one in self.elements[name][1].get("prov:type", ())]
 
+    def within(self, name: str) -> list[str]:
+        """An activity and those that are part of it; what they used and made, it has."""
+        found = [name]
+        for one in found:
+            found += self.parts.get(one, ())
+        return found
+
+    def files(self, names: Iterable[str]) -> list[str]:
+        """The files among these."""
+        kinds = {"kp:File", "kp:FileSet"}
+        return [one for one in dict.fromkeys(names) if kinds & set(self.types(one))]
+
     def files_behind(self, names: Iterable[str]) -> list[str]:
         """The files among these, and those that data sets among them came from."""
-        found: dict[str, None] = {}
-        waiting, seen = list(names), set[str]()
-        while waiting:
-            name = waiting.pop(0)
-            if name in seen or name not in self.elements:
-                continue
-            seen.add(name)
-            types = self.types(name)
-            if "kp:File" in types or "kp:FileSet" in types:
-                found[name] = None
-            elif "kp:InMemoryDataset" in types:
-                waiting += self.sources.get(name, ())
-        return list(found)
+        found = [one for one in dict.fromkeys(names) if one in self.elements]
+        for one in found:
+            if "kp:InMemoryDataset" in self.types(one):
+                found += [source for source in self.sources.get(one, ()) if source not in found]
+        return self.files(found)
 
 
 def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]) -> None:
@@ -176,8 +183,11 @@ def _action(
         found["agent"] = people[0]
     if instruments:
         found["instrument"] = instruments
-    for key, names in (("object", facts.used.get(name, ())), ("result", facts.made.get(name, ()))):
-        entities = [_file(facts, one) for one in facts.files_behind(names)]
+    within = facts.within(name)
+    made = facts.files(one for part in within for one in facts.made.get(part, ()))
+    used = facts.files_behind(one for part in within for one in facts.used.get(part, ()))
+    for key, names in (("object", [one for one in used if one not in made]), ("result", made)):
+        entities = [_file(facts, one) for one in names]
         graph.update((one["@id"], one) for one in entities)
         if entities:
             found[key] = [{"@id": one["@id"]} for one in entities]

@@ -61,42 +61,36 @@ def epochs_of(scope: Scope, run: sqlite3.Row, fit: str) -> Iterator[Statement]:
 
 def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[Statement]:
     before: Name | None = None
+    places = scope.columns("epoch")
+    told = [(name, places[column]) for name, column in COLUMNS]
+    parts = [places[f"{part}_seconds"] for part in ("train", "validation", "callback")]
+    number, began = places["epoch"], places["started_at"]
     cursor = scope.connection.cursor()
     cursor.row_factory = sqlite3.Row
+    # By place: a document of many runs is little else than epochs, and names are looked up slowly.
     for row in cursor.execute("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)):
-        epoch = Name(f"{fit}-epoch-{row['epoch']}")
-        yield from epoch_of(scope, row, epoch, fit, before)
-        yield Statement("hadMember", None, (history, Name(f"{epoch}-metrics")))
+        epoch = Name(f"{fit}-epoch-{row[number]}")
+        lasted = sum([row[part] or 0 for part in parts])
+        started, ended = clock.iso(row[began]), clock.iso(row[began] + lasted)
+        attributes = (
+            *EPOCH,
+            ("prov:label", f"epoch {row[number]}"),
+            ("dcterms:isPartOf", fit),
+            ("kp:epoch", row[number]),
+            *[(name, row[place]) for name, place in told if row[place] is not None],
+            *present(("kp:synchronized", boolean(row[places["synchronized"]]))),
+        )
+        yield Statement("activity", epoch, (started, ended), attributes)
+        if before is None:
+            formal = (epoch, None, fit, started)
+            yield Statement("wasStartedBy", Name(f"{epoch}-start"), formal)
+        else:
+            yield Statement("wasInformedBy", None, (epoch, before))
+        metrics = Name(f"{epoch}-metrics")
+        yield measured(scope, "epoch", metrics, f"metrics of epoch {row[number]}", row)
+        yield generated(metrics, epoch, ended)
+        yield Statement("hadMember", None, (history, metrics))
         before = epoch
-
-
-def epoch_of(
-    scope: Scope, row: sqlite3.Row, epoch: Name, fit: str, before: Name | None
-) -> Iterator[Statement]:
-    """An epoch, and the metrics that it generated."""
-    number, began = row["epoch"], row["started_at"]
-    lasted = (
-        (row["train_seconds"] or 0) + (row["validation_seconds"] or 0)
-        + (row["callback_seconds"] or 0)
-    )  # fmt: skip
-    started, ended = clock.iso(began), clock.iso(began + lasted)
-    said = [(name, row[column]) for name, column in COLUMNS if row[column] is not None]
-    attributes = (
-        *EPOCH,
-        ("prov:label", f"epoch {number}"),
-        ("dcterms:isPartOf", Name(fit)),
-        ("kp:epoch", number),
-        *said,
-        *present(("kp:synchronized", boolean(row["synchronized"]))),
-    )
-    yield Statement("activity", epoch, (started, ended), attributes)
-    if before is None:
-        yield Statement("wasStartedBy", Name(f"{epoch}-start"), (epoch, None, Name(fit), started))
-    else:
-        yield Statement("wasInformedBy", None, (epoch, before))
-    metrics = Name(f"{epoch}-metrics")
-    yield measured(scope, "epoch", metrics, f"metrics of epoch {number}", row)
-    yield generated(metrics, epoch, ended)
 
 
 def measured(scope: Scope, table: str, name: Name, label: str, row: sqlite3.Row) -> Statement:
@@ -108,8 +102,8 @@ def measured(scope: Scope, table: str, name: Name, label: str, row: sqlite3.Row)
 def metrics_of(scope: Scope, table: str, row: sqlite3.Row) -> Iterator[tuple[str, Value]]:
     """Metrics under the names that they can have in PROV; NaN is NaN."""
     nonfinite = json.loads(row["nonfinite"]) if row["nonfinite"] else {}
-    for column, metric, name in scope.metrics[table]:
-        value = row[column]
+    for place, metric, name in scope.metrics[table]:
+        value = row[place]
         if nonfinite.get(metric) == "NaN":
             value = float("nan")
         if value is not None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 # XML 1.0 has no place for these, and a progress bar is full of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+_SPECIAL = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
+
 
 def double(value: float) -> str:
     """An xsd:double: all digits of the number; NaN, INF, -INF."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "INF" if value > 0 else "-INF"
-    return repr(value)
+    text = repr(value)
+    return _SPECIAL.get(text, text)
 
 
 def integer_type(value: int) -> str:
@@ -27,4 +25,4 @@ def integer_type(value: int) -> str:
 
 def printable(text: str) -> str:
     """A text without control characters, which PROV-XML refuses."""
-    return _CONTROL.sub("", text)
+    return text if text.isprintable() else _CONTROL.sub("", text)

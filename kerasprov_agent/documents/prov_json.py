@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import cache
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 from kerasprov_agent.documents.literals import double, integer_type, printable
-from kerasprov_agent.documents.statement import Statement, Value
+from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.vocabulary import Name
 
 FORMAL = {
@@ -36,10 +37,12 @@ DECLARED = {
 """ProvToolbox wants these declared too."""
 
 
-LINES = 4096
+LINES = 512
 """So many statements of a kind are kept in memory; more go to a temporary file."""
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring
+_key = cache(_quoted)
 
 
 def write(statements: Iterable[Statement], stream: IO[str]) -> None:
@@ -120,20 +123,25 @@ class _Members:
         if name is None:
             self._anonymous += 1
             name = f"_:id{self._anonymous}"
-        body: dict[str, Any] = {
-            key: value
+        body = {
+            key: _quoted(value)
             for key, value in zip(FORMAL[kind], statement.formal, strict=False)
             if value is not None
         }
+        lists: dict[str, list[str]] = {}
         for key, value in statement.attributes:
+            text = _LITERALS[value.__class__](value)
             if key in body:
-                _add(body, key, _literal(value))
+                lists.setdefault(key, [body[key]]).append(text)
             else:
-                body[key] = _literal(value)
+                body[key] = text
+        for key, texts in lists.items():
+            body[key] = f"[{', '.join(texts)}]"
+        members = ", ".join([f"{_key(key)}: {text}" for key, text in body.items()])
         waiting = self._kinds.get(kind)
         if waiting is None:
             waiting = self._kinds[kind] = _Waiting()
-        waiting.add(f"{_text(name)}: {_text(body)}")
+        waiting.add(f"{_quoted(name)}: {{{members}}}")
 
     def copy_to(self, write: Callable[[str], object]) -> None:
         for number, (kind, waiting) in enumerate(self._kinds.items()):
@@ -146,21 +154,15 @@ class _Members:
             waiting.close()
 
 
-def _add(body: dict[str, Any], key: str, value: Any) -> None:
-    """A second value for an attribute makes a list of them."""
-    if isinstance(body[key], list):
-        body[key].append(value)
-    else:
-        body[key] = [body[key], value]
+def _integer(value: int) -> str:
+    return f'{{"$": "{value}", "type": "{integer_type(value)}"}}'
 
 
-def _literal(value: Value) -> Any:
-    if isinstance(value, Name):
-        return {"$": value, "type": "prov:QUALIFIED_NAME"}
-    if isinstance(value, bool):
-        return {"$": "true" if value else "false", "type": "xsd:boolean"}
-    if isinstance(value, int):
-        return {"$": str(value), "type": integer_type(value)}
-    if isinstance(value, float):
-        return {"$": double(value), "type": "xsd:double"}
-    return printable(value)
+# By hand, since a document of many runs is little else; strings are quoted by json.
+_LITERALS: dict[type, Callable[[Any], str]] = {
+    Name: lambda value: f'{{"$": {_quoted(value)}, "type": "prov:QUALIFIED_NAME"}}',
+    bool: lambda value: f'{{"$": "{str(value).lower()}", "type": "xsd:boolean"}}',
+    int: _integer,
+    float: lambda value: f'{{"$": "{double(value)}", "type": "xsd:double"}}',
+    str: lambda value: _quoted(printable(value)),
+}

@@ -66,7 +66,7 @@ class Scope:
         self.settings: dict[tuple[str, str], Name] = {}
         """The entity of a setting, by the compile or run and its name: the latest one."""
         self.metrics = {table: self._metrics(table) for table in ("epoch", "evaluation")}
-        """Of each metric of a table its column, its name, and its name in PROV."""
+        """Of each metric of a table its place in the rows, its name, and its name in PROV."""
         self.ends = self._find_ends()
 
     def _of_execution(self, table: str, run_ids: frozenset[str] | None = None) -> list[sqlite3.Row]:
@@ -76,10 +76,15 @@ class Scope:
         )
         return [row for row in found if run_ids is None or row["run_id"] in run_ids]
 
-    def _metrics(self, table: str) -> list[tuple[str, str, Name]]:
-        columns = {name for (name,) in self.tuples("SELECT name FROM pragma_table_info(?)", table)}
+    def columns(self, table: str) -> dict[str, int]:
+        """The place of each column of a table in its rows."""
+        query = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
+        return {name: place for place, (name,) in enumerate(self.tuples(query, table))}
+
+    def _metrics(self, table: str) -> list[tuple[int, str, Name]]:
+        columns = self.columns(table)
         return [
-            (column, name, Name(f"metric:{ncname(name)}"))
+            (columns[column], name, Name(f"metric:{ncname(name)}"))
             for column, name in self.tuples("SELECT column_name, name FROM metric")
             if column in columns
         ]

@@ -20,7 +20,7 @@ PROFILES = ("full", "summary")
 Part = tuple[str, frozenset[str] | None]
 """An execution: as a whole, or some of its runs."""
 
-SHARED = frozenset(("sw", "agent", "data"))
+SHARED = ("sw:", "agent:", "data:")
 """What lies under these prefixes is the same in several executions, and stated once."""
 
 
@@ -82,7 +82,7 @@ def once(found: Iterable[Statement], stated: set[str]) -> Iterator[Statement]:
     """Leave out what was stated of things that are the same in several executions."""
     for statement in found:
         name = statement.id
-        if name is not None and name.partition(":")[0] in SHARED:
+        if name is not None and name.startswith(SHARED):
             if name in stated:
                 continue
             stated.add(name)

@@ -47,7 +47,7 @@ def test_loops_and_predictions(tmp_path: Path, check_prov: Callable[..., None]) 
     assert {"predict", "test_on_batch", "train_on_batch, 3 steps", "fit, 2 epochs"} <= labels
     execution = next(one for one in activities.values() if "kp:rank" in one)
     assert execution["kp:job"] == "launcher-localhost"
-    changes = [one for one in activities.values() if one["prov:type"]["$"] == "kp:Change"]
+    changes = [one for one in activities.values() if "kp:Change" in str(one["prov:type"])]
     assert len(changes) == 2 and "LearningRateScheduler" in changes[0]["kp:by"]
     events = [one["kp:event"] for one in activities.values() if "kp:event" in one]
     assert len(events) == 1 and len(events[0]) == 2
