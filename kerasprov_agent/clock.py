@@ -34,9 +34,10 @@ def started() -> float:
 
 def iso(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 in UTC, microseconds and zone included."""
-    from datetime import datetime, timezone
+    import datetime
 
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds")
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.isoformat(timespec="microseconds")
 
 
 def seconds(text: str) -> float:

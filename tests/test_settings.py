@@ -123,3 +123,17 @@ def test_the_documentation_names_every_setting() -> None:
             line
         )
         assert setting.meaning in text
+
+
+@pytest.mark.parametrize(
+    "text", ["0000-0002-1825-0098", "0000-0002-1825", "0000000218250097", "A000-0002-1825-0097"]
+)
+def test_what_is_no_orcid(text: str) -> None:
+    with pytest.raises(ValueError, match="ORCID"):
+        settings.orcid(text)
+
+
+def test_orcids() -> None:
+    assert settings.orcid("https://orcid.org/0000-0002-1825-0097") == "0000-0002-1825-0097"
+    assert settings.orcid("0000-0002-1694-233x") == "0000-0002-1694-233X"
+    assert settings.orcid(" ") is None

@@ -59,7 +59,7 @@ def prov(
     RUN may also be the name of a program that trained nothing, or the beginning of its id. Several
     are merged into one document, or have a bundle each.
     """
-    if documents.FORMATS[format_].binary and output is None and sys.stdout.isatty():
+    if not documents.FORMATS[format_].readable and output is None and sys.stdout.isatty():
         raise KerasProvError(f"{format_} is not for the terminal: give -o FILE")
     with open_record(db) as record:
         parts = record.parts(() if everything else runs or ("last",), bundles, execution)

@@ -63,9 +63,10 @@ def text(document: Document, format: str) -> str:
     """A document in one of the formats that are text."""
     chosen = FORMATS[format]
     chosen.check(document.size(), document.profile == "summary")
-    stream = io.StringIO()
+    stream: io.BytesIO | io.StringIO = io.BytesIO() if chosen.binary else io.StringIO()
     chosen.write(document, document.statements(), stream)
-    return stream.getvalue()
+    found = stream.getvalue()
+    return found if isinstance(found, str) else found.decode()
 
 
 def provenance(

@@ -93,7 +93,7 @@ class _Facts:
 def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]) -> None:
     """Write a zipped crate."""
     kept = list(statements)
-    prov = io.StringIO()
+    prov = io.BytesIO()
     prov_json.write(kept, prov)
     code: dict[str, str] = {}
     metadata = json.dumps(_metadata(_Facts(kept), code), indent=1, ensure_ascii=False)

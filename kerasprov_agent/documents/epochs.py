@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from kerasprov_agent import clock
-from kerasprov_agent.documents.activity import boolean
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import Statement, Value, generated, literal, present
+from kerasprov_agent.documents.statement import Statement, Value, generated, literal
 from kerasprov_agent.documents.vocabulary import Name, ncname
 
 COLUMNS = (
@@ -63,6 +62,7 @@ def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[S
     before: Name | None = None
     places = scope.columns("epoch")
     told = [(name, places[column]) for name, column in COLUMNS]
+    synchronized = places["synchronized"]
     parts = [places[f"{part}_seconds"] for part in ("train", "validation", "callback")]
     number, began = places["epoch"], places["started_at"]
     cursor = scope.connection.cursor()
@@ -78,8 +78,9 @@ def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[S
             ("dcterms:isPartOf", fit),
             ("kp:epoch", row[number]),
             *[(name, row[place]) for name, place in told if row[place] is not None],
-            *present(("kp:synchronized", boolean(row[places["synchronized"]]))),
         )
+        if row[synchronized] is not None:
+            attributes = (*attributes, ("kp:synchronized", bool(row[synchronized])))
         yield Statement("activity", epoch, (started, ended), attributes)
         if before is None:
             formal = (epoch, None, fit, started)

@@ -30,9 +30,12 @@ class Format:
         limit: int | None = None,
         extra: tuple[str, str] | None = None,
         binary: bool = False,
+        readable: bool = True,
     ) -> None:
         self.name, self.meaning, self.write = name, meaning, write
-        self.limit, self.extra, self.binary = limit, extra, binary
+        self.limit, self.extra = limit, extra
+        self.binary, self.readable = binary, readable
+        """Whether it is written as bytes, and whether a terminal can show it."""
 
     def check(self, size: int, has_summary: bool) -> None:
         """Raise `KerasProvError` where a document of about this size can't be written so."""
@@ -48,7 +51,7 @@ class Format:
             )
 
 
-def _json(_document: Document, statements: Iterable[Statement], stream: IO[str]) -> None:
+def _json(_document: Document, statements: Iterable[Statement], stream: IO[bytes]) -> None:
     prov_json.write(statements, stream)
 
 
@@ -98,15 +101,17 @@ def _picture(kind: str) -> Write:
 FORMATS = {
     one.name: one
     for one in (
-        Format("json", "PROV-JSON", _json),
+        Format("json", "PROV-JSON", _json, binary=True),
         Format("provn", "PROV-N", _provn),
         Format("ttl", "PROV-O in Turtle", _rdf("turtle"), IN_MEMORY, ("rdflib", "rdf")),
         Format("trig", "PROV-O in TriG", _rdf("trig"), IN_MEMORY, ("rdflib", "rdf")),
         Format("xml", "PROV-XML", _by_prov(format="xml"), IN_MEMORY, ("lxml", "xml")),
         Format("jsonld", "PROV-JSONLD", _by_prov(format="jsonld", context="embed"), IN_MEMORY),
-        Format("crate", "a Process Run RO-Crate, zipped", _crate, DRAWN, binary=True),
+        Format(
+            "crate", "a zipped Process Run RO-Crate", _crate, DRAWN, binary=True, readable=False
+        ),
         Format("dot", "a picture for Graphviz", _dot, DRAWN),
         Format("svg", "a picture with links", _picture("svg"), DRAWN, binary=True),
-        Format("png", "a picture", _picture("png"), DRAWN, binary=True),
+        Format("png", "a picture", _picture("png"), DRAWN, binary=True, readable=False),
     )
 }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 from kerasprov_agent.documents.literals import double, integer_type, printable
-from kerasprov_agent.documents.statement import Statement
+from kerasprov_agent.documents.statement import Statement, Value
 from kerasprov_agent.documents.vocabulary import Name
 
-FORMAL = {
+FORMAL_ATTRIBUTES = {
     "entity": (),
     "agent": (),
     "activity": ("startTime", "endTime"),
@@ -28,7 +29,6 @@ FORMAL = {
     "hadMember": ("collection", "entity"),
 }
 """The names of the formal attributes, in PROV-N's order."""
-FORMAL = {kind: tuple(f"prov:{name}" for name in names) for kind, names in FORMAL.items()}
 
 DECLARED = {
     "prov": "http://www.w3.org/ns/prov#",
@@ -42,10 +42,19 @@ LINES = 512
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 _quoted = json.encoder.encode_basestring
-_key = cache(_quoted)
 
 
-def write(statements: Iterable[Statement], stream: IO[str]) -> None:
+@cache
+def _key(name: str) -> str:
+    return f"{_quoted(name)}: "
+
+
+FORMAL = {
+    kind: tuple(_key(f"prov:{name}") for name in names) for kind, names in FORMAL_ATTRIBUTES.items()
+}
+
+
+def write(statements: Iterable[Statement], stream: IO[bytes]) -> None:
     """Write a document in constant memory, whatever order the statements come in.
 
     Those of a kind have to stand together: they wait, the most of them in temporary files.
@@ -61,21 +70,22 @@ def write(statements: Iterable[Statement], stream: IO[str]) -> None:
                 prefixes[str(statement.id)] = str(statement.formal[0])
             elif statement.kind == "bundle":
                 bundle, members = str(statement.id), _Members()
+                stack.callback(members.close)
             elif statement.kind == "endBundle":
                 bundles.add(f"{_text(bundle)}: {{\n")
-                members.copy_to(bundles.write)
-                bundles.write("\n}")
+                members.copy_to(bundles.stream())
+                bundles.stream().write(b"\n}")
                 members.close()
                 members = document
             else:
                 members.add(statement)
-        stream.write(f'{{\n"prefix": {_text(prefixes)},\n')
-        document.copy_to(stream.write)
+        stream.write(f'{{\n"prefix": {_text(prefixes)},\n'.encode())
+        document.copy_to(stream)
         if bundles.count:
-            stream.write(',\n"bundle": {\n')
-            bundles.copy_to(stream.write)
-            stream.write("\n}")
-        stream.write("\n}\n")
+            stream.write(b',\n"bundle": {\n')
+            bundles.copy_to(stream)
+            stream.write(b"\n}")
+        stream.write(b"\n}\n")
 
 
 class _Waiting:
@@ -83,28 +93,28 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
         self.count = 0
 
     def add(self, member: str) -> None:
-        self.write(f",\n{member}" if self.count else member)
+        self._lines.append(",\n" + member if self.count else member)
         self.count += 1
-
-    def write(self, text: str) -> None:
-        self._lines.append(text)
         if len(self._lines) >= LINES:
-            if self._file is None:
-                self._file = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115 - closed by close
-            self._file.writelines(self._lines)
-            self._lines.clear()
+            self.stream()
 
-    def copy_to(self, write: Callable[[str], object]) -> None:
+    def stream(self) -> IO[bytes]:
+        """The file, with all that waited in it; more may be written to it."""
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115 - closed by close
+        self._file.write("".join(self._lines).encode())
+        self._lines.clear()
+        return self._file
+
+    def copy_to(self, stream: IO[bytes]) -> None:
         if self._file is not None:
             self._file.seek(0)
-            while piece := self._file.read(1 << 16):
-                write(piece)
-        for line in self._lines:
-            write(line)
+            shutil.copyfileobj(self._file, stream)
+        stream.write("".join(self._lines).encode())
 
     def close(self) -> None:
         if self._file is not None:
@@ -123,35 +133,39 @@ class _Members:
         if name is None:
             self._anonymous += 1
             name = f"_:id{self._anonymous}"
-        body = {
-            key: _quoted(value)
+        members = [
+            key + _quoted(value)
             for key, value in zip(FORMAL[kind], statement.formal, strict=False)
             if value is not None
-        }
-        lists: dict[str, list[str]] = {}
-        for key, value in statement.attributes:
-            text = _LITERALS[value.__class__](value)
-            if key in body:
-                lists.setdefault(key, [body[key]]).append(text)
-            else:
-                body[key] = text
-        for key, texts in lists.items():
-            body[key] = f"[{', '.join(texts)}]"
-        members = ", ".join([f"{_key(key)}: {text}" for key, text in body.items()])
+        ]
+        attributes = statement.attributes
+        if len({key for key, _ in attributes}) < len(attributes):
+            members += _grouped(attributes)
+        else:
+            members += [_key(key) + _LITERALS[value.__class__](value) for key, value in attributes]
         waiting = self._kinds.get(kind)
         if waiting is None:
             waiting = self._kinds[kind] = _Waiting()
-        waiting.add(f"{_quoted(name)}: {{{members}}}")
+        waiting.add(f"{_quoted(name)}: {{{', '.join(members)}}}")
 
-    def copy_to(self, write: Callable[[str], object]) -> None:
+    def copy_to(self, stream: IO[bytes]) -> None:
         for number, (kind, waiting) in enumerate(self._kinds.items()):
-            write(f"{',' if number else ''}\n{_text(kind)}: {{\n")
-            waiting.copy_to(write)
-            write("\n}")
+            stream.write(f"{',' if number else ''}\n{_text(kind)}: {{\n".encode())
+            waiting.copy_to(stream)
+            stream.write(b"\n}")
 
     def close(self) -> None:
         for waiting in self._kinds.values():
             waiting.close()
+
+
+def _grouped(attributes: Iterable[tuple[str, Value]]) -> Iterator[str]:
+    """Members for attributes of which some have several values."""
+    found: dict[str, list[str]] = {}
+    for key, value in attributes:
+        found.setdefault(key, []).append(_LITERALS[value.__class__](value))
+    for key, texts in found.items():
+        yield _key(key) + (texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
 
 
 def _integer(value: int) -> str:
@@ -163,6 +177,6 @@ _LITERALS: dict[type, Callable[[Any], str]] = {
     Name: lambda value: f'{{"$": {_quoted(value)}, "type": "prov:QUALIFIED_NAME"}}',
     bool: lambda value: f'{{"$": "{str(value).lower()}", "type": "xsd:boolean"}}',
     int: _integer,
-    float: lambda value: f'{{"$": "{double(value)}", "type": "xsd:double"}}',
+    float: lambda value: '{"$": "' + double(value) + '", "type": "xsd:double"}',
     str: lambda value: _quoted(printable(value)),
 }

@@ -154,6 +154,7 @@ CREATE TABLE entity (
     details TEXT,                  -- JSON: steps and files of a tf.data pipeline, settings, columns
     seen_at TEXT NOT NULL          -- when it was first seen
 );
+CREATE INDEX entity_execution ON entity (execution_id);
 
 -- A file in one version, or a set of files that belong together.
 CREATE TABLE file (
@@ -209,6 +210,7 @@ CREATE TABLE compile (
     steps_per_execution INTEGER,
     run_eagerly INTEGER
 );
+CREATE INDEX compile_execution ON compile (execution_id);
 
 -- A search for hyperparameters: KerasTuner's Tuner.search.
 CREATE TABLE search (
@@ -414,6 +416,7 @@ CREATE TABLE activity (
     started_at TEXT NOT NULL,      -- of the first call
     ended_at TEXT                  -- of the last call
 );
+CREATE INDEX activity_execution ON activity (execution_id);
 
 -- The edges of PROV: which activity (compile, run, evaluation, ...) ...
 CREATE TABLE used (
@@ -423,6 +426,7 @@ CREATE TABLE used (
     at TEXT NOT NULL,
     PRIMARY KEY (activity_id, entity_id, role)
 ) WITHOUT ROWID;
+CREATE INDEX used_entity ON used (entity_id);
 
 CREATE TABLE generated (
     entity_id TEXT PRIMARY KEY REFERENCES entity (id),

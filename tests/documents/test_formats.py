@@ -122,6 +122,6 @@ def test_the_size_is_known_before(programs: dict[str, Path]) -> None:
 def test_streams(programs: dict[str, Path], capfd: Any) -> None:
     with document(programs["plain"]) as made:
         documents.write_to(None, made, "json")
-        stream = io.StringIO()
+        stream = io.BytesIO()
         documents.FORMATS["json"].write(made, made.statements(), stream)
     assert json.loads(capfd.readouterr().out).keys() == json.loads(stream.getvalue()).keys()
