@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.errors import UnknownRun, Unusable
@@ -17,6 +18,8 @@ from kerasprov_agent.store import database, liveness
 
 if TYPE_CHECKING:
     import sqlite_utils
+
+    from kerasprov_agent.conditions import SQL
 
 Row = dict[str, Any]
 
@@ -58,16 +61,41 @@ class Record:
         names = [column[0] for column in cursor.description]
         return (dict(zip(names, row, strict=True)) for row in cursor)
 
-    def runs(self, limit: int | None = None) -> list[Row]:
-        """Runs, the newest first: the columns of the view `runs` and `metrics`.
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        columns: Sequence[str] = (),
+        where: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+    ) -> list[Row]:
+        """Runs, the newest first: the columns of the view `runs`, those asked for, and `metrics`.
 
         `metrics` holds what Keras reported of the last epoch. A run whose process vanished has
-        the status `lost`.
+        the status `lost`. For the other arguments see `selection.runs_query`. Raises
+        `KerasProvError`.
         """
-        rows = self.query(
-            "SELECT * FROM runs ORDER BY run DESC LIMIT ?", (-1 if limit is None else limit,)
-        )
-        return [self._told(row) for row in rows]
+        query = self.runs_query(columns, where, name, since, sort)
+        # That a process is gone, SQL can't tell.
+        told = (self._told(row) for row in self.query(*query))
+        return list(islice((row for row in told if status in (None, row["status"])), limit))
+
+    def runs_query(
+        self,
+        columns: Sequence[str] = (),
+        where: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        sort: str | None = None,
+    ) -> SQL:
+        """The SQL by which `runs` asks."""
+        from kerasprov_agent import selection
+
+        known = selection.RunColumns(self.connection)
+        return selection.runs_query(known, columns, where, name, since, sort)
 
     def find(self, text: str) -> Row:
         """The run of that number or name, whose id begins so, or `last`; raises `UnknownRun`."""

@@ -52,6 +52,16 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--json` and `--csv`; it gets `form`: table, json or csv."""
+    for name in ("csv", "json"):
+        option = click.option(
+            f"--{name}", "form", flag_value=name, help=f"Print {name.upper()} instead of a table."
+        )
+        command = option(command)
+    return command
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kerasprov")
 def main() -> None:
@@ -61,8 +71,8 @@ def main() -> None:
     """
 
 
-from kerasprov_agent.cli import compare, documents, lineage, runs, setup  # noqa: E402
+from kerasprov_agent.cli import compare, documents, lineage, questions, runs, setup, show  # noqa: E402
 
-for _module in (runs, compare, lineage, documents, setup):
+for _module in (runs, show, compare, questions, lineage, documents, setup):
     for _command in _module.COMMANDS:
         main.add_command(_command)

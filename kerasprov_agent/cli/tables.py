@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import sys
@@ -9,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
+FIRST_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+METRICS_SHOWN = 6
 PIPE_WIDTH = 200
 """Columns of a table that is not read on a terminal; nothing is cut off there."""
 
@@ -35,6 +40,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     for row in rows:
         made.add_row(*(cell(value) for value in row))
     return made
+
+
+def metric_names(found: Any) -> list[str]:
+    """Which metrics get a column: the common ones first, then as they come."""
+    names = dict.fromkeys(name for metrics in found for name in metrics)
+    ordered = [name for name in FIRST_METRICS if name in names]
+    ordered += [name for name in names if name not in FIRST_METRICS and name != "learning_rate"]
+    return ordered[:METRICS_SHOWN]
+
+
+def epochs_told(row: dict[str, Any]) -> str:
+    if row["kind"] != "fit":
+        return f"{row['steps']} steps" if row["steps"] is not None else ""
+    planned, finished = row["epochs"], row["epochs_finished"]
+    return f"{finished}" if planned in (None, finished) else f"{finished} of {planned}"
 
 
 def cell(value: Any) -> Text:
@@ -69,6 +89,28 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """CSV with a line of names; NULL is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def print_rows(rows: Sequence[dict[str, Any]], form: str, empty: str = "nothing") -> None:
+    """Print rows as a table, or in the form `json` or `csv`."""
+    columns = list(rows[0]) if rows else []
+    if form == "json":
+        click.echo(as_json(rows))
+    elif form == "csv":
+        click.echo(as_csv(columns, (list(row.values()) for row in rows)), nl=False)
+    elif rows:
+        console().print(table(columns, (list(row.values()) for row in rows)))
+    else:
+        click.echo(empty)
+
+
 def as_json(value: Any) -> str:
     """JSON as other programs read it: NaN and infinities as the strings that name them."""
     return json.dumps(_named(value), indent=2, ensure_ascii=False, allow_nan=False)
@@ -79,4 +121,4 @@ def _named(value: Any) -> Any:
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
         return {key: _named(item) for key, item in value.items()}
-    return [_named(item) for item in value] if isinstance(value, list) else value
+    return [_named(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,194 @@
+"""Which runs are meant, and what of them: filters, orders and columns, as SQL over the views."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from kerasprov_agent.conditions import SQL, compile_condition, unknown
+from kerasprov_agent.errors import KerasProvError
+
+if TYPE_CHECKING:
+    from kerasprov_agent.query import Record
+
+AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+SQL_FUNCTIONS = ("min", "max", "avg", "count")
+HYPERPARAMETERS = ("optimizer", "learning_rate", "batch_size", "activation", "dropout", "epochs")
+LESS_IS_BETTER = re.compile("loss|err|mse|mae|mape|perplexity|divergence")
+TEXTS = frozenset(("loss",))
+"""Columns of the view `runs` that bear the name of a metric: the name means the metric."""
+
+
+class RunColumns:
+    """What may be said of a run: columns of the view `runs`, metrics, params.
+
+    A metric by itself is that of the last epoch. Where a name means several things, `run.NAME`,
+    `metric.NAME` and `param.NAME` tell which.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = _names(connection, "SELECT name FROM pragma_table_info('runs')")
+        self._metrics = {
+            name.lower(): column
+            for name, column in connection.execute("SELECT name, column_name FROM metric")
+        }
+        self._metric_names = _names(connection, "SELECT name FROM metric")
+        self._epoch = _names(connection, "SELECT name FROM pragma_table_info('epoch')")
+        self._params = _names(connection, "SELECT DISTINCT name FROM param")
+
+    def names(self) -> Iterable[str]:
+        """All names."""
+        return [*self._run.values(), *self._metric_names.values(), *self._params.values()]
+
+    def column(self, name: str) -> SQL | None:
+        """A value of a run."""
+        kind, _, rest = name.partition(".")
+        if rest and kind in ("run", "metric", "param"):
+            return getattr(self, f"_{kind}_column")(rest.lower())  # type: ignore[no-any-return]
+        folded = name.lower()
+        ways = (self._run_column, self._metric_column, self._param_column)
+        if folded in TEXTS and folded in self._metrics:
+            ways = (self._metric_column, *ways)  # type: ignore[assignment]
+        return next((found for way in ways if (found := way(folded)) is not None), None)
+
+    def aggregate(self, function: str, name: str) -> SQL | None:
+        """A value over the epochs of a run: of a metric, or of a column of `epoch`."""
+        column = self._metrics.get(name.lower()) or self._epoch.get(name.lower())
+        if column is None:
+            return None
+        quoted = _quoted(column)
+        if function in SQL_FUNCTIONS:
+            return SQL(f"(SELECT {function}({quoted}) FROM epoch p WHERE p.run = runs.run)")
+        order = "ASC" if function == "first" else "DESC"
+        of_run = f"SELECT {quoted} FROM epoch p WHERE p.run = runs.run"
+        return SQL(f"({of_run} ORDER BY p.epoch {order} LIMIT 1)")
+
+    def _run_column(self, name: str) -> SQL | None:
+        column = self._run.get(name)
+        return column and SQL(f"runs.{_quoted(column)}")  # type: ignore[return-value]
+
+    def _metric_column(self, name: str) -> SQL | None:
+        return self.aggregate("last", name) if name in self._metrics else None
+
+    def _param_column(self, name: str) -> SQL | None:
+        true_name = self._params.get(name)
+        if true_name is None:
+            return None
+        query = (
+            "(SELECT value FROM param q WHERE q.run_id = runs.id AND q.name = ? "
+            "ORDER BY q.source = 'trial' DESC LIMIT 1)"
+        )
+        return SQL(query, (true_name,))
+
+
+def runs_query(
+    columns: RunColumns,
+    chosen: Sequence[str] = (),
+    where: str | None = None,
+    name: str | None = None,
+    since: str | None = None,
+    sort: str | None = None,
+) -> SQL:
+    """The query for runs: all columns of the view `runs`, and those chosen that are none.
+
+    where: a condition; name: of the run, `*` stands for anything; since: a time, or an age such as
+    7d; sort: a name, with `-` before it from the greatest down. Without it the newest come first.
+    """
+    selected, values = ["runs.*"], list[Any]()
+    for one in chosen:
+        found = _known(columns, one)
+        selected.append(f"{found.text} AS {_quoted(one)}")
+        values += found.values
+    conditions = []
+    if where:
+        conditions.append(compile_condition(where, columns))
+    if name:
+        conditions.append(SQL("runs.name GLOB ? OR runs.label GLOB ?", (name, name)))
+    if since:
+        conditions.append(SQL("julianday(runs.started_at) >= julianday(?)", (moment(since),)))
+    text = f"SELECT {', '.join(selected)} FROM runs"
+    if conditions:
+        text += " WHERE " + " AND ".join(f"({one.text})" for one in conditions)
+        values += [value for one in conditions for value in one.values]
+    if sort:
+        by = _known(columns, sort.removeprefix("-"))
+        order = "DESC" if sort.startswith("-") else "ASC"
+        text += f" ORDER BY {by.text} IS NULL, {by.text} {order}, runs.run DESC"
+        values += [*by.values, *by.values]
+    else:
+        text += " ORDER BY runs.run DESC"
+    return SQL(text, tuple(values))
+
+
+def best(
+    record: Record,
+    metric: str,
+    by: str | None = None,
+    top: int = 1,
+    greatest: bool | None = None,
+    where: str | None = None,
+) -> list[dict[str, Any]]:
+    """The best epoch of each run by a metric: the `top` of all, or of each value of `by`.
+
+    greatest: whether more is better; None: it is not for losses and errors. Rows have the epoch
+    and the run's hyperparameters. Raises `KerasProvError`.
+    """
+    column = next((c for c, n in record.metrics.items() if n.lower() == metric.lower()), None)
+    if column is None:
+        raise unknown(metric, record.metrics.values(), "metric")
+    more = greatest if greatest is not None else not LESS_IS_BETTER.search(metric.lower())
+    runs = {row["run"]: row for row in record.runs(columns=[by] if by else [], where=where)}
+    value = _quoted(column)
+    query = (
+        f"SELECT run, epoch, {value} AS value FROM epoch WHERE {value} IS NOT NULL "
+        f"ORDER BY value {'DESC' if more else 'ASC'}, run, epoch"
+    )
+    found, seen, counts = list[dict[str, Any]](), set[int](), dict[Any, int]()
+    for row in record.query(query):
+        run = runs.get(row["run"])
+        if run is None or row["run"] in seen:
+            continue
+        seen.add(row["run"])
+        group = run[by] if by else None
+        counts[group] = counts.get(group, 0) + 1
+        if counts[group] <= top:
+            told = {"run": run["run"], "name": run["name"], "epoch": row["epoch"]}
+            settings = {name: run[name] for name in HYPERPARAMETERS}
+            found.append({**({by: group} if by else {}), metric: row["value"], **told, **settings})
+    return found
+
+
+def moment(text: str) -> str:
+    """A time as ISO 8601: given so, as a date, or as an age such as 30m, 12h, 7d."""
+    age = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if age:
+        past = timedelta(**{AGES[age[2]]: float(age[1])})
+        return (datetime.now(timezone.utc) - past).isoformat()
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise KerasProvError(
+            f"{text!r} is no time such as 2026-11-23, 2026-11-23T14:00 or 7d"
+        ) from None
+    return found.astimezone(timezone.utc).isoformat()
+
+
+def _known(columns: RunColumns, name: str) -> SQL:
+    found = columns.column(name)
+    if found is None:
+        raise unknown(name, columns.names())
+    return found
+
+
+def _names(connection: sqlite3.Connection, query: str) -> dict[str, str]:
+    """The names that a query returns, by themselves in small letters."""
+    rows: Iterator[tuple[str]] = connection.execute(query)
+    return {name.lower(): name for (name,) in rows}
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
