@@ -16,9 +16,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kerasprov_agent.documents import provenance, write_provenance
+    from kerasprov_agent.records import Run, open
     from kerasprov_agent.steps import Activity
 
-__all__ = ["__version__", "activity", "provenance", "start", "stop", "write_provenance"]
+    last_run: Run
+
+__all__ = [
+    "__version__",
+    "activity",
+    "last_run",
+    "open",
+    "provenance",
+    "start",
+    "stop",
+    "write_provenance",
+]
 __version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
@@ -41,7 +53,7 @@ ENDING = (
     ("hooks", "remove"), ("tracing.functions", "remove"), ("children", "remove"),
     ("process", "finish"), ("tracing.origins", "forget"),
 )  # fmt: skip
-LOOKING = {"provenance": "documents", "write_provenance": "documents"}
+LOOKING = {"open": "records", "provenance": "documents", "write_provenance": "documents"}
 """Functions for whoever looks at the record, and the modules they are in."""
 
 
@@ -89,6 +101,10 @@ def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: A
 
 def __getattr__(name: str) -> Any:
     """What looks at the record is imported when it is used: a training needs none of it."""
+    if name == "last_run":
+        from kerasprov_agent import records
+
+        return records.last_run()
     module = LOOKING.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

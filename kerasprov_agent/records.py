@@ -1,0 +1,279 @@
+"""The record in Python, for scripts and notebooks: plain rows, frames, pictures of curves.
+
+kp = kerasprov_agent.open()
+kp.runs(where="val_loss < 0.5").df
+kp.run("last").epochs
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from kerasprov_agent import identity
+from kerasprov_agent.errors import KerasProvError, UnknownRun
+from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.settings import Values
+
+if TYPE_CHECKING:
+    import pandas
+
+ROWS_SHOWN = 50
+FACTS = (
+    "status", "started_at", "seconds", "model", "optimizer", "learning_rate", "batch_size",
+    "epochs_finished", "samples", "script", "backend", "keras_version", "host",
+)  # fmt: skip
+
+
+class Rows(list[Row]):
+    """Rows as dicts, by the names of their columns; also as a pandas frame."""
+
+    @property
+    def df(self) -> pandas.DataFrame:
+        """The same as a frame; needs pandas."""
+        try:
+            import pandas as pd
+        except ImportError as exc:
+            raise KerasProvError("a frame needs pandas: pip install pandas") from exc
+        return pd.DataFrame(list(self))
+
+    def _repr_html_(self) -> str:
+        columns = list(dict.fromkeys(name for row in self for name in row))
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        lines = [
+            "<tr>" + "".join(f"<td>{_shown(row.get(name))}</td>" for name in columns) + "</tr>"
+            for row in self[:ROWS_SHOWN]
+        ]
+        more = f"<p>{len(self) - ROWS_SHOWN} more rows</p>" if len(self) > ROWS_SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
+
+
+class Run:
+    """One run: its columns as attributes and items, and what belongs to it as rows."""
+
+    def __init__(self, records: Records, row: Row) -> None:
+        self._records, self._row = records, row
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._row[name]
+        except KeyError:
+            raise AttributeError(f"a run has no {name!r}") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._row[name]
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *self._row]
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {_number(value)}" for name, value in self.metrics.items())
+        told = f"<run {self.run} {self.name}: {self.status}, {self.epochs_finished} epochs"
+        return f"{told}{', ' if metrics else ''}{metrics}>"
+
+    @property
+    def epochs(self) -> Rows:
+        """A row an epoch: its times in seconds, the learning rate, a column a metric."""
+        return self._rows(lambda record: map(_flat, record.epochs(self._row)))
+
+    @property
+    def evaluations(self) -> Rows:
+        """A row an evaluation of its model, a column a metric."""
+        return self._rows(lambda record: map(_flat, record.evaluations(self._row)))
+
+    @property
+    def params(self) -> Rows:
+        """All arguments and hyperparameters, with the place each came from."""
+        return self._rows(lambda record: record.params(self._row))
+
+    @property
+    def layers(self) -> Rows:
+        """The layers of its model, in their order."""
+        return self._rows(lambda record: record.layers(self._row))
+
+    @property
+    def changes(self) -> Rows:
+        """The hyperparameters that were altered while it trained."""
+        return self._rows(lambda record: record.changes(self._row))
+
+    @property
+    def files(self) -> Rows:
+        """The files that its program read and wrote: path, role, bytes, sha256, by what."""
+        query = "SELECT * FROM files WHERE execution_id = ? ORDER BY path"
+        return self._rows(lambda record: record.query(query, (self.execution_id,)))
+
+    @property
+    def model(self) -> dict[str, Any] | None:
+        """The configuration of its model, as Keras' `get_config` told it; None: it told none."""
+        query = (
+            "SELECT a.config FROM architecture a JOIN run r ON r.architecture_id = a.id "
+            "WHERE r.id = ?"
+        )
+        found = self._rows(lambda record: record.query(query, (self.id,)))
+        return json.loads(found[0]["config"]) if found and found[0]["config"] else None
+
+    @property
+    def execution(self) -> Row:
+        """The process in which it took place: program, packages, machine, git."""
+        with self._records._opened() as record:
+            return record.execution(self._row)
+
+    def _rows(self, ask: Any) -> Rows:
+        with self._records._opened() as record:
+            return Rows(ask(record))
+
+    def _repr_html_(self) -> str:
+        facts = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td>{_shown(self[name])}</td></tr>"
+            for name in FACTS
+            if self[name] is not None
+        )
+        title = f"<b>run {self.run} {escape(str(self.name))}</b>"
+        return f"<div>{title}<table>{facts}</table>{_curves(self.epochs, self.metrics)}</div>"
+
+
+class Records:
+    """A database to look at, also while a training writes it. Nothing is changed by it."""
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = os.fspath(path) if path is not None else Values(strict=True).db
+        with self._opened():  # raises Unusable at once
+            pass
+
+    def __repr__(self) -> str:
+        return f"<kerasprov records in {self.path}>"
+
+    def runs(self, where: str | None = None, limit: int | None = None, **choice: Any) -> Rows:
+        """Runs, the newest first, a column a metric of the last epoch.
+
+        where: a condition such as "val_loss < 0.5 and optimizer = 'adam'". Further: `columns`,
+        `name`, `since`, `status`, `sort`, see `Record.runs`. Raises `KerasProvError`.
+        """
+        with self._opened() as record:
+            return Rows(map(_flat, record.runs(limit, where=where, **choice)))
+
+    def run(self, run: str | int = "last") -> Run:
+        """The run of that number or name, whose id begins so; raises `UnknownRun`."""
+        with self._opened() as record:
+            return Run(self, record.find(str(run)))
+
+    def compare(self, *runs: str | int) -> Rows:
+        """What runs differ in: a row a setting or metric, a column a run."""
+        found = [self.run(run) for run in runs]
+        facts = []
+        for one in found:
+            told = {name: one[name] for name in (*FACTS[3:], "activation", "dropout", "layers")}
+            told |= {row["name"]: row["value"] for row in one.params}
+            facts.append({**told, **{f"metric.{name}": v for name, v in one.metrics.items()}})
+        names = dict.fromkeys(name for one in facts for name in one)
+        return Rows(
+            {
+                "name": name,
+                **{one.name: told.get(name) for one, told in zip(found, facts, strict=True)},
+            }
+            for name in names
+            if len({repr(told.get(name)) for told in facts}) > 1
+        )
+
+    def sql(self, query: str, *values: Any) -> Rows:
+        """What a SELECT returns; `values` stand for its `?`. Raises `KerasProvError`."""
+        with self._opened() as record:
+            try:
+                return Rows(record.query(query, values))
+            except (sqlite3.Error, sqlite3.Warning) as exc:
+                raise KerasProvError(f"SQLite says: {exc}") from exc
+
+    @contextmanager
+    def _opened(self) -> Iterator[Record]:
+        # Each time anew: a file that nobody writes is read in a way that sees no later writes.
+        with open_record(self.path) as record:
+            yield record
+
+
+def open(path: str | os.PathLike[str] | None = None) -> Records:
+    """Open a database to look at; by default that of the settings. Raises `Unusable`."""
+    return Records(path)
+
+
+def last_run() -> Run:
+    """The run that this process recorded last, or else the last of the database."""
+    records = Records()
+    query = "SELECT id FROM run WHERE execution_id = ? ORDER BY number DESC LIMIT 1"
+    for row in records.sql(query, identity.own()):
+        return records.run(row["id"])
+    if not records.runs(limit=1):
+        raise UnknownRun(f"there are no runs in {records.path} yet")
+    return records.run("last")
+
+
+def _flat(row: Row) -> Row:
+    """A row with its metrics as columns, those that bear the name of one with `metric.` before."""
+    metrics = row.pop("metrics")
+    return row | {f"metric.{k}" if k in row else k: v for k, v in metrics.items()}
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else escape(_number(value))
+
+
+WIDTH, HEIGHT = 260, 130
+COLOURS = ("#1f77b4", "#d95f02")
+
+
+def _curves(epochs: Rows, metrics: Iterable[str]) -> str:
+    """A small chart a metric, with its validation in a second colour, as inline SVG."""
+    names = [name for name in metrics if not name.startswith("val_")]
+    return "".join(_chart(epochs, name) for name in names if name != "learning_rate")
+
+
+def _chart(epochs: Rows, metric: str) -> str:
+    lines: list[tuple[str, list[tuple[int, float]]]] = []
+    for name in (metric, f"val_{metric}"):
+        points = [
+            (row["epoch"], float(row[name]))
+            for row in epochs
+            if isinstance(row.get(name), (int, float)) and math.isfinite(row[name])
+        ]
+        if points:
+            lines.append((name, points))
+    if not lines:
+        return ""
+    xs = [x for _, points in lines for x, _ in points]
+    ys = [y for _, points in lines for _, y in points]
+    left, low = min(xs), min(ys)
+    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
+    drawn = []
+    for (name, points), colour in zip(lines, COLOURS, strict=False):
+        path = " ".join(
+            f"{30 + (x - left) / across * (WIDTH - 40):.1f},"
+            f"{HEIGHT - 20 - (y - low) / up * (HEIGHT - 45):.1f}"
+            for x, y in points
+        )
+        end = path.rpartition(" ")[2].split(",")
+        drawn.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+            f'<circle cx="{end[0]}" cy="{end[1]}" r="2.5" fill="{colour}">'
+            f"<title>{escape(name)} {_number(points[-1][1])}</title></circle>"
+        )
+    names = " ".join(
+        f'<tspan fill="{colour}">{escape(name)} {_number(points[-1][1])}</tspan>'
+        for (name, points), colour in zip(lines, COLOURS, strict=False)
+    )
+    text = 'font-family="sans-serif" font-size="10"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'style="background:white" role="img" aria-label="{escape(metric)} by epoch">'
+        f'<text x="30" y="14" {text}>{names}</text>{"".join(drawn)}'
+        f'<text x="30" y="{HEIGHT - 6}" {text}>epoch {left}</text>'
+        f'<text x="{WIDTH - 10}" y="{HEIGHT - 6}" text-anchor="end" {text}>{max(xs)}</text></svg>'
+    )

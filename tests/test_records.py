@@ -1,0 +1,144 @@
+"""The record in Python: plain rows, frames, HTML."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import kerasprov_agent
+from kerasprov_agent.errors import KerasProvError, UnknownRun, Unusable
+from kerasprov_agent.records import Records
+from tests.conftest import TINY, clean_environment, recorded, rows
+from tests.test_conditions import three
+
+__all__ = ["three"]
+
+
+def test_runs(three: Path) -> None:
+    kp = kerasprov_agent.open(three)
+    found = kp.runs(where="optimizer = 'sgd'", sort="run")
+    assert [row["run"] for row in found] == [1, 2] and found[0]["optimizer"] == "SGD"
+    last = rows(three, "SELECT loss, val_loss FROM epoch WHERE run = 2 ORDER BY epoch DESC")[0]
+    assert (found[1]["metric.loss"], found[1]["val_loss"]) == (last["loss"], last["val_loss"])
+    assert len(kp.runs(limit=1)) == 1
+
+
+def test_a_run_and_what_belongs_to_it(three: Path) -> None:
+    run = kerasprov_agent.open(three).run("last")
+    assert (run.run, run["optimizer"], run.batch_size) == (3, "Adam", 16)
+    assert [epoch["loss"] for epoch in run.epochs] == [
+        row["loss"] for row in rows(three, "SELECT loss FROM epoch WHERE run = 3 ORDER BY epoch")
+    ]
+    assert {"name": "batch_size", "value": 16}.items() <= next(
+        row for row in run.params if row["name"] == "batch_size"
+    ).items()
+    assert [layer["units"] for layer in run.layers] == [16, 1]
+    assert run.model is not None and run.model["name"] == "sequential_2"
+    assert run.execution["status"] == "finished" and "name" in dir(run) and "train-3" in repr(run)
+    assert list(run.files) == rows(three, "SELECT * FROM files ORDER BY path")
+    assert not run.changes and not run.evaluations
+    with pytest.raises(AttributeError):
+        run.nonsense  # noqa: B018
+
+
+def test_frames(three: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    kp = kerasprov_agent.open(three)
+    frame = kp.runs().df
+    assert isinstance(frame, pd.DataFrame) and list(frame["run"]) == [3, 2, 1]
+    assert kp.run(3).epochs.df["val_loss"].notna().all()
+
+
+def test_compare(three: Path) -> None:
+    told = {row["name"]: row for row in kerasprov_agent.open(three).compare(1, "train-3")}
+    assert told["optimizer"] == {"name": "optimizer", "train": "SGD", "train-3": "Adam"}
+    assert told["batch_size"]["train-3"] == 16 and "metric.loss" in told
+    assert "validation_split" not in told
+
+
+def test_sql(three: Path) -> None:
+    kp = kerasprov_agent.open(three)
+    assert kp.sql("SELECT run FROM runs WHERE batch_size > ? ORDER BY run", 4) == [
+        {"run": 2},
+        {"run": 3},
+    ]
+    for query in ("SELECT nonsense", "DELETE FROM run", "SELECT 1; SELECT 2"):
+        with pytest.raises(KerasProvError, match="SQLite says"):
+            kp.sql(query)
+
+
+def test_html(three: Path) -> None:
+    """Well-formed, nothing fetched, names from outside escaped."""
+    kp = kerasprov_agent.open(three)
+    for shown in (kp.run(3), kp.runs(), kp.run(3).params):
+        html = shown._repr_html_()
+        ET.fromstring(f"<div>{html}</div>")
+        assert "http" not in html.replace("http://www.w3.org/2000/svg", "")
+    curves = kp.run(3)._repr_html_()
+    assert curves.count("<polyline") == 2 and "val_loss" in curves
+    assert "<script" not in type(kp.runs())([{"<script>": "<script>"}])._repr_html_()
+
+
+def test_what_can_not_be_drawn_is_left_out(tmp_path: Path) -> None:
+    script = "class C(keras.callbacks.Callback):\n def on_epoch_end(self, e, logs=None): logs['n'] = float('nan')\n"
+    recorded(tmp_path, TINY + script + "model.fit(x, y, epochs=2, verbose=0, callbacks=[C()])")
+    run = Records(tmp_path / "kerasprov.db").run()
+    assert math.isnan(run.epochs[0]["n"]) and "nan" not in run._repr_html_().lower()
+
+
+def test_while_a_training_writes(tmp_path: Path) -> None:
+    script = TINY + (
+        "import time\nclass Slow(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None): time.sleep(0.1)\n"
+        "model.fit(x, y, epochs=500, verbose=0, callbacks=[Slow()])"
+    )
+    (tmp_path / "train.py").write_text(script)
+    command = [sys.executable, "-m", "kerasprov_agent", "train.py"]
+    child = subprocess.Popen(
+        command, cwd=tmp_path, env=clean_environment(), stderr=subprocess.DEVNULL
+    )
+    path, seen = tmp_path / "kerasprov.db", set[int]()
+    try:
+        until = time.monotonic() + 120
+        while len(seen) < 3 and time.monotonic() < until:
+            time.sleep(0.1)
+            try:
+                run = kerasprov_agent.open(path).run()
+                if run.epochs:
+                    assert run.status == "running"
+                    seen.add(len(run.epochs))
+            except (UnknownRun, Unusable):
+                pass
+    finally:
+        child.kill()
+        child.wait()
+    assert len(seen) >= 3
+    assert kerasprov_agent.open(path).run().status == "lost"
+
+
+def test_the_last_run_of_this_process(recording: Path) -> None:
+    import keras
+    import numpy as np
+
+    with pytest.raises(KerasProvError):
+        kerasprov_agent.last_run  # noqa: B018
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0)
+    assert kerasprov_agent.last_run.epochs_finished == 2
+    assert "<svg" in kerasprov_agent.last_run._repr_html_()
+
+
+def test_bad_databases(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="no database"):
+        kerasprov_agent.open(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("text")
+    with pytest.raises(Unusable):
+        kerasprov_agent.open(tmp_path / "text.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["text.db"]
