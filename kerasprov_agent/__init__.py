@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kerasprov_agent.documents import provenance, write_provenance
-    from kerasprov_agent.records import Run, open
+    from kerasprov_agent.records import Run
+    from kerasprov_agent.records import open as open
     from kerasprov_agent.steps import Activity
 
     last_run: Run
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "activity",
-    "last_run",
-    "open",
     "provenance",
     "start",
     "stop",

@@ -172,14 +172,12 @@ class Records:
             told |= {row["name"]: row["value"] for row in one.params}
             facts.append({**told, **{f"metric.{name}": v for name, v in one.metrics.items()}})
         names = dict.fromkeys(name for one in facts for name in one)
-        return Rows(
-            {
-                "name": name,
-                **{one.name: told.get(name) for one, told in zip(found, facts, strict=True)},
-            }
-            for name in names
-            if len({repr(told.get(name)) for told in facts}) > 1
-        )
+        rows = Rows()
+        for name in names:
+            values = {one.name: told.get(name) for one, told in zip(found, facts, strict=True)}
+            if len({repr(value) for value in values.values()}) > 1:
+                rows.append({"name": name, **values})
+        return rows
 
     def sql(self, query: str, *values: Any) -> Rows:
         """What a SELECT returns; `values` stand for its `?`. Raises `KerasProvError`."""
