@@ -44,7 +44,7 @@ def write_to(
     `KerasProvError` where the format can't take the document.
     """
     chosen = FORMATS[format]
-    chosen.check(document.size(), document.profile == "summary")
+    chosen.check(document)
     given = document.statements() if statements is None else statements
     if path is not None:
         replace_file(path, lambda out: chosen.write(document, given, out), chosen.binary)
@@ -62,7 +62,7 @@ def write_to(
 def text(document: Document, format: str) -> str:
     """A document in one of the formats that are text."""
     chosen = FORMATS[format]
-    chosen.check(document.size(), document.profile == "summary")
+    chosen.check(document)
     stream: io.BytesIO | io.StringIO = io.BytesIO() if chosen.binary else io.StringIO()
     chosen.write(document, document.statements(), stream)
     found = stream.getvalue()

@@ -37,8 +37,11 @@ class Format:
         self.binary, self.readable = binary, readable
         """Whether it is written as bytes, and whether a terminal can show it."""
 
-    def check(self, size: int, has_summary: bool) -> None:
-        """Raise `KerasProvError` where a document of about this size can't be written so."""
+    def check(self, document: Document) -> None:
+        """Raise `KerasProvError` where a document can't be written so."""
+        if document.bundles and self.name == "ttl":
+            raise KerasProvError("Turtle can't hold bundles; write trig, which is Turtle with them")
+        size, has_summary = document.size(), document.profile == "summary"
         if self.extra and not find_spec(self.extra[0]):
             raise KerasProvError(
                 f"{self.name} needs {self.extra[0]}: pip install 'kerasprov_agent[{self.extra[1]}]'"

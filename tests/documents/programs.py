@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prov.model import ProvFutureRejectionWarning
 
 from kerasprov_agent.documents import Document
 from kerasprov_agent.query import open_record
@@ -106,7 +108,9 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def document(path: Path, *runs: str, **options: Any) -> Iterator[Document]:
     """The document of runs; without any, of all that the database holds."""
-    with open_record(os.fspath(path)) as record:
+    with open_record(os.fspath(path)) as record, warnings.catch_warnings():
+        # What prov 3.3 refuses.
+        warnings.simplefilter("error", ProvFutureRejectionWarning)
         parts = record.parts(runs, options.get("bundles", False))
         yield Document(record.connection, parts, **options)
 

@@ -53,7 +53,9 @@ def test_all_formats_say_the_same(programs: dict[str, Path], name: str, bundles:
     named = [text for text in wanted if " None [" not in text]
     for format in ("ttl", "trig"):
         if format in texts:
-            assert without_direct_triples(read(texts[format], format)) == named, format
+            found = read(texts[format], format)
+            assert without_direct_triples(found) == named, format
+            assert set(wanted) <= set(statement_texts(found)), format
 
 
 def test_many_statements_wait_in_files(
@@ -117,6 +119,14 @@ def test_the_size_is_known_before(programs: dict[str, Path]) -> None:
             with document(path, profile=profile) as made:
                 real = sum(1 for one in made.statements() if one.kind != "prefix")
                 assert made.size() / 4 < real < made.size() * 6, name
+
+
+def test_turtle_holds_no_bundles(programs: dict[str, Path]) -> None:
+    with (
+        document(programs["plain"], bundles=True) as made,
+        pytest.raises(KerasProvError, match="trig"),
+    ):
+        documents.text(made, "ttl")
 
 
 def test_streams(programs: dict[str, Path], capfd: Any) -> None:
