@@ -8,6 +8,8 @@ a kind and swallowed; after three faults recording is switched off. Exceptions t
 from __future__ import annotations
 
 import os
+import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,11 +34,15 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | Non
 
 def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """As `call`, also when recording is switched off: to stop, and to end the record."""
+    filters = _silenced()
     try:
         return function(*args, **kwargs)
     except Exception as fault:
         _note(function, fault)
         return None
+    finally:
+        if filters is not None:
+            _heard(filters)
 
 
 def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -44,11 +50,56 @@ def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | 
 
     `get_config` of somebody's layer may raise anything: that is no fault of ours.
     """
+    filters = _silenced()
     try:
         return function(*args, **kwargs)
     except Exception as problem:
         debug("unknown: %r: %r", function, problem)
         return None
+    finally:
+        if filters is not None:
+            _heard(filters)
+
+
+class _Within:
+    """Stands for a pattern in a filter of `warnings`: it fits where a thread is in our code."""
+
+    def match(self, _module: str) -> bool:
+        return get_ident() in _within
+
+
+_within: set[int] = set()
+_FILTER = ("ignore", None, Warning, _Within(), 0)
+
+
+def _silenced() -> list[Any] | None:
+    """Keep warnings of this thread to ourselves: what warns in our code would not without us.
+
+    `warnings.catch_warnings` would forget which of the program's warnings were shown already, and
+    would silence other threads. Returns the filters to be put right; None: it is so already.
+    """
+    module = sys.modules.get("warnings")
+    ident = get_ident()
+    if module is None or ident in _within:
+        return None
+    _within.add(ident)
+    filters: list[Any] = module.filters
+    filters.insert(0, _FILTER)
+    return filters
+
+
+def _heard(filters: list[Any]) -> None:
+    _within.discard(get_ident())
+    if _FILTER in filters:
+        filters.remove(_FILTER)
+
+
+def forked() -> None:
+    """In a forked child: the threads of the parent that were in our code are not here."""
+    _within.clear()
+    module = sys.modules.get("warnings")
+    if module is not None and _FILTER in module.filters:
+        module.filters.remove(_FILTER)
 
 
 def enabled() -> bool:

@@ -87,6 +87,7 @@ def _forked() -> None:
     global _alive, _wake
     _alive, _wake = _thread.allocate_lock(), _thread.allocate_lock()
     _wake.acquire()
+    guard.forked()
     watching.become_child()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import kerasprov_agent
-from tests.conftest import TINY, python, recorded, row
+from tests.conftest import TINY, python, recorded, row, rows
 
 BACKEND = keras.backend.backend()
 
@@ -277,3 +277,38 @@ def test_warnings_name_the_line_that_they_are_about(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr.decode()
         told.append(done.stdout.decode())
     assert told[0] == told[1] and "no data" in told[0] and "two up" in told[0]
+
+
+QUIET = """
+import threading, warnings
+import numpy as np, keras
+class Talking(keras.layers.Dense):
+    def get_config(self):
+        warnings.warn("a talking layer")
+        return super().get_config()
+model = keras.Sequential([keras.Input((4,)), Talking(1)])
+model.compile("sgd", "mse")
+before = list(warnings.filters)
+def again():
+    warnings.warn("once only")
+again()
+model.fit(np.zeros((4, 4)), np.zeros(4), verbose=0)
+again()
+assert warnings.filters == before
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    model.fit(np.zeros((4, 4)), np.zeros(4), verbose=0)
+warnings.warn("heard")
+"""
+
+
+def test_what_warns_while_we_look_is_not_heard(tmp_path: Path) -> None:
+    """Nor does it change which of the program's own warnings are shown, and how often."""
+    (tmp_path / "train.py").write_text(QUIET)
+    done = python("-m", "kerasprov_agent", "train.py", directory=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    told = done.stderr.decode()
+    assert "a talking layer" not in told
+    assert told.count("UserWarning: once only") == 1 and "heard" in told
+    runs = rows(tmp_path / "kerasprov.db", "SELECT model FROM runs WHERE layers = 1")
+    assert len(runs) == 2
