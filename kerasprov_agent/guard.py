@@ -78,12 +78,12 @@ def _silenced() -> list[Any] | None:
     `warnings.catch_warnings` would forget which of the program's warnings were shown already, and
     would silence other threads. Returns the filters to be put right; None: it is so already.
     """
-    module = sys.modules.get("warnings")
+    # The module may be missing, or only just being imported.
+    filters: list[Any] | None = getattr(sys.modules.get("warnings"), "filters", None)
     ident = get_ident()
-    if module is None or ident in _within:
+    if not isinstance(filters, list) or ident in _within:
         return None
     _within.add(ident)
-    filters: list[Any] = module.filters
     filters.insert(0, _FILTER)
     return filters
 
@@ -97,9 +97,9 @@ def _heard(filters: list[Any]) -> None:
 def forked() -> None:
     """In a forked child: the threads of the parent that were in our code are not here."""
     _within.clear()
-    module = sys.modules.get("warnings")
-    if module is not None and _FILTER in module.filters:
-        module.filters.remove(_FILTER)
+    filters = getattr(sys.modules.get("warnings"), "filters", None)
+    if isinstance(filters, list) and _FILTER in filters:
+        filters.remove(_FILTER)
 
 
 def enabled() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import kerasprov_agent
-from tests.conftest import TINY, python, recorded, row, rows
+from tests.conftest import ROOT, TINY, clean_environment, python, recorded, row, rows
 
 BACKEND = keras.backend.backend()
 
@@ -277,6 +278,27 @@ def test_warnings_name_the_line_that_they_are_about(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr.decode()
         told.append(done.stdout.decode())
     assert told[0] == told[1] and "no data" in told[0] and "two up" in told[0]
+
+
+def test_where_python_has_not_yet_loaded_warnings(tmp_path: Path) -> None:
+    """A Python without `site` has loaded little; each import is a file that we see opened."""
+    script = (
+        "import sys; assert 'warnings' not in sys.modules\n"
+        "import kerasprov_agent; assert 'warnings' not in sys.modules\n"
+        "import warnings, typing, importlib; open('x.txt', 'w').close()\n"
+        "print(len(warnings.filters))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-S", "-c", script.replace("import kerasprov_agent;", words)],
+            cwd=tmp_path,
+            env=clean_environment(PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+        )
+        for words in ("pass;", "import kerasprov_agent;")
+    ]
+    assert told[0].returncode == 0 and told[0].stdout == told[1].stdout, told[1].stderr
 
 
 QUIET = """
