@@ -34,7 +34,10 @@ class Execution:
         self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
         self._git = threading.Thread(target=self._ask_git, name="kerasprov-git", daemon=True)
-        self._git.start()
+        try:
+            self._git.start()
+        except RuntimeError:  # Python is ending; a record that begins so late waits for git
+            self._ask_git()
 
     def _first_operations(self, keras: Mapping[str, Any]) -> Sequence[Operation]:
         packages = machine.packages()
@@ -118,7 +121,8 @@ class Execution:
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
         """The program ends; `exc` is what it ends with."""
-        self._git.join(FACTS_SECONDS)
+        if self._git.ident is not None:
+            self._git.join(FACTS_SECONDS)
         row = {"ended_at": clock.iso(clock.now()), **self._outcome(exc, at_exit)}
         if row.get("status") is None:
             row.update(outcomes.columns(exc))

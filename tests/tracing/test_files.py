@@ -337,6 +337,16 @@ def test_the_same_output_without_and_with(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+def test_a_file_that_is_written_at_the_last_moment(tmp_path: Path) -> None:
+    """Python 3.12 starts no thread any more while it ends."""
+    script = "import atexit\n@atexit.register\ndef late(): open('late.txt', 'w').write('late')\n"
+    for text in (script, "open('late.txt', 'w').write('late')\n"):
+        done = recorded(tmp_path, text)
+        assert (done.returncode, done.stderr) == (0, b"")
+    found = rows(tmp_path / "kerasprov.db", "SELECT sha256 FROM file WHERE path LIKE '%late.txt'")
+    assert found and all(row["sha256"] == hashlib.sha256(b"late").hexdigest() for row in found)
+
+
 def test_a_save_in_which_recording_was_switched_off(tmp_path: Path, recording: Path) -> None:
     """Armed anew, the agent sees files again."""
 
