@@ -135,6 +135,10 @@ def replace_file(path: str, fill: Callable[[IO[Any]], None], binary: bool = Fals
     how: dict[str, Any] = (
         {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": "\n"}
     )
+    if os.path.exists(path) and not os.path.isfile(path):  # a device, a pipe: nothing to replace
+        with Path(path).open(**how) as stream:
+            fill(stream)
+        return
     try:
         with beside.open(**how) as stream:
             fill(stream)

@@ -149,6 +149,19 @@ def test_a_full_disk(digits: Path) -> None:
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def test_a_target_that_is_no_file(digits: Path, tmp_path: Path) -> None:
+    """A pipe is written into, and stays one; a directory is told of."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        assert kerasprov("-o", pipe, "--db", digits).exit_code == 0
+        assert reader.stdout is not None and json.load(reader.stdout)["activity"]
+    assert pipe.is_fifo()
+    done = kerasprov("-o", tmp_path, "--db", digits)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_a_pipe_that_closes(digits: Path) -> None:
     script = "from kerasprov_agent.cli import main; main()"
     done = subprocess.run(
