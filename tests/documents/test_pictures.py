@@ -64,6 +64,18 @@ def test_settings_are_lines_of_their_node(trained: Path) -> None:
     assert not [name for name in graph.nodes if name.startswith("data:")]
 
 
+def test_programs_meet_in_their_files(pipeline: Path) -> None:
+    with document(pipeline) as made:
+        graph = Graph(made.statements())
+    labels = [node.label for node in graph.nodes.values()]
+    assert labels.count("data.npz") == labels.count("model.keras") == 1
+    assert {"prepare.py", "train.py", "test.py"} <= set(labels)
+    (data,) = [node.id for node in graph.nodes.values() if node.label == "data.npz"]
+    near = {start for _, start, end in graph.edges if end == data}
+    assert {"run2:execution", "run3:execution"} <= near
+    assert ("wasGeneratedBy", data, "run1:execution") in graph.edges
+
+
 @needs_graphviz
 def test_an_svg_with_links_and_tooltips(programs: dict[str, Path], tmp_path: Path) -> None:
     target = tmp_path / "out.svg"

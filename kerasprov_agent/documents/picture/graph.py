@@ -28,7 +28,7 @@ class Node:
     def __init__(self, kind: str, id: str, attributes: dict[str, list[Value]]) -> None:
         self.kind, self.id, self.attributes = kind, id, attributes
         self.types = tuple(map(str, attributes.get("prov:type", ())))
-        self.label = str(attributes.get("prov:label", [id])[0])
+        self.label = _without_directory(str(attributes.get("prov:label", [id])[0]))
         self.rows: list[tuple[str, str]] = []
         self.last = self
         self.count = 1
@@ -44,6 +44,7 @@ class Graph:
         self._relations: dict[str, list[tuple[str | None, ...]]] = {}
         for statement in statements:
             self._add(statement)
+        self._join_programs()
         self._tell_contents()
         self._take_in_members()
         self._leave_out()
@@ -66,6 +67,20 @@ class Graph:
             self.nodes.setdefault(node.id, node)
         else:
             self._relations.setdefault(statement.kind, []).append(statement.formal)
+
+    def _join_programs(self) -> None:
+        """A file that one program wrote and another read is one node, where it has one name."""
+        files: dict[tuple[str, str], list[str]] = {}
+        for name, content in self._pairs("specializationOf"):
+            if name in self.nodes and "prov:Plan" not in self.nodes[name].types:
+                files.setdefault((content, self.nodes[name].label), []).append(name)
+        made = {entity for entity, _ in self._pairs("wasGeneratedBy")}
+        for names in files.values():
+            first = next((name for name in names if name in made), names[0])
+            for name in names:
+                if name.partition(":")[0] != first.partition(":")[0]:
+                    self._alias[name] = first
+                    self.nodes.pop(name, None)
 
     def _tell_contents(self) -> None:
         for name, content in self._pairs("specializationOf"):
@@ -179,6 +194,12 @@ class Graph:
         while id in self._alias:
             id = self._alias[id]
         return id
+
+
+def _without_directory(label: str) -> str:
+    """A label that begins with a path without the directories."""
+    path, space, rest = label.partition(" ")
+    return f"{path.rpartition('/')[2]}{space}{rest}" if path.startswith("/") else label
 
 
 def _pattern(node: Node) -> str:
