@@ -71,8 +71,8 @@ def main() -> None:
     """
 
 
-from kerasprov_agent.cli import compare, documents, lineage, questions, runs, setup, show  # noqa: E402
+from kerasprov_agent.cli import care, compare, documents, lineage, questions, runs, setup, show  # noqa: E402
 
-for _module in (runs, show, compare, questions, lineage, documents, setup):
+for _module in (runs, show, compare, questions, lineage, documents, care, setup):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -1,0 +1,118 @@
+"""Looking after a database: is it whole, a copy to hand on, names and tags."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.store import database, filesystem, liveness, schema, spool
+from kerasprov_agent.store.writer import Writer
+
+EDIT_PATIENCE = 10_000
+"""Milliseconds that a person waits for a training to let go of the file."""
+
+Finding = dict[str, Any]
+
+
+def examine(path: str) -> list[Finding]:
+    """What can be said of a database's health: `check`, `ok`, `found`. Changes nothing."""
+    with closing(database.open_for_reading(path)) as connection:
+        problems = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        lost = [
+            row["label"]
+            for row in connection.execute("SELECT * FROM execution WHERE status = 'running'")
+            if liveness.is_gone(row)
+        ]
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        runs = connection.execute("SELECT count(*) FROM run").fetchone()[0]
+    shared, waiting = filesystem.is_shared(path), spool.waiting(path)
+    version = sqlite3.sqlite_version
+    return [
+        _finding("integrity", problems == ["ok"], "; ".join(problems[:5])),
+        _finding("schema", True, f"version {schema.VERSION}, {runs} runs"),
+        _finding("SQLite", sqlite3.sqlite_version_info >= (3, 25), version),
+        _finding(
+            "journal",
+            not (shared and mode == "wal"),
+            f"{mode} on a {'network' if shared else 'local'} file system",
+        ),
+        _finding("spool", not waiting, ", ".join(waiting) or "nothing waits"),
+        _finding("lost", not lost, ", ".join(lost) or "no program vanished unnoticed"),
+    ]
+
+
+def _finding(check: str, ok: bool, found: str) -> Finding:
+    return {"check": check, "ok": ok, "found": found}
+
+
+def mend(path: str) -> None:
+    """Take in what waits in spool files, and mark what ran in processes that are gone as lost."""
+    with closing(database.open_for_reading(path)):
+        pass  # it is there, and ours
+    writer = Writer(path, "doctor")
+    writer.write(())
+    writer.close()
+
+
+def pack(path: str, target: str) -> None:
+    """Copy a database into one compact file, also while it is written. Raises `KerasProvError`."""
+    if os.path.exists(target):
+        raise KerasProvError(f"{target} is there already; name a file that is not")
+    beside = f"{target}.{os.getpid()}.tmp"
+    try:
+        with closing(database.open_for_reading(path)) as connection:
+            connection.execute("VACUUM INTO ?", (beside,))
+        os.rename(beside, target)
+    except sqlite3.OperationalError as exc:
+        raise KerasProvError(f"can't write {target}: {exc}") from exc
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def rename(path: str, run_id: str, name: str) -> None:
+    """Give a run another name; raises `KerasProvError` where another run has it."""
+    if not name.strip():
+        raise KerasProvError("the name is empty")
+    with _editing(path) as connection:
+        taken = connection.execute(
+            "SELECT number FROM run WHERE name = ? AND id <> ?", (name, run_id)
+        ).fetchone()
+        if taken:
+            raise KerasProvError(f"run {taken[0]} is called {name!r} already")
+        connection.execute("UPDATE run SET name = ? WHERE id = ?", (name, run_id))
+
+
+def tag(path: str, execution_id: str, tags: Mapping[str, str | None]) -> dict[str, str]:
+    """Set tags of an execution, or take out those that are None; returns all it has then."""
+    with _editing(path) as connection:
+        query = "SELECT tags FROM execution WHERE id = ?"
+        held = json.loads(connection.execute(query, (execution_id,)).fetchone()[0] or "{}")
+        found = {k: str(v) for k, v in {**held, **tags}.items() if v is not None}
+        text = json.dumps(found, ensure_ascii=False) if found else None
+        connection.execute("UPDATE execution SET tags = ? WHERE id = ?", (text, execution_id))
+    return found
+
+
+@contextmanager
+def _editing(path: str) -> Iterator[sqlite3.Connection]:
+    """A transaction on a database that is there; all or nothing. Raises `KerasProvError`."""
+    with closing(database.open_for_reading(path)):
+        pass  # opening it for writing would make it
+    try:
+        with closing(database.open_for_writing(path)) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {EDIT_PATIENCE}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+    except sqlite3.OperationalError as exc:
+        raise KerasProvError(f"can't write {path}: {exc}") from exc

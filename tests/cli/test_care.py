@@ -1,0 +1,145 @@
+"""`kerasprov doctor`, `pack`, `rename`, `tag`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from kerasprov_agent.cli import main
+from tests.conftest import TINY, clean_environment, row, rows
+from tests.test_conditions import three
+
+__all__ = ["three"]
+
+
+def kerasprov(*words: str | Path) -> Any:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+@pytest.fixture
+def own(three: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copy(three, tmp_path / "own.db"))
+
+
+def findings(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    done = kerasprov("doctor", "--json", *options, "--db", path)
+    return done.exit_code, {one["check"]: one for one in json.loads(done.stdout)}
+
+
+def test_a_healthy_database(own: Path) -> None:
+    before = own.read_bytes()
+    status, found = findings(own)
+    assert status == 0 and all(one["ok"] for one in found.values())
+    assert "3 runs" in found["schema"]["found"] and "local" in found["journal"]["found"]
+    assert own.read_bytes() == before and list(own.parent.iterdir()) == [own]
+
+
+def test_what_is_broken_is_found(own: Path) -> None:
+    with open(own, "r+b") as file:
+        file.seek(os.path.getsize(own) // 2)
+        file.write(os.urandom(8192))
+    done = kerasprov("doctor", "--db", own)
+    assert done.exit_code in (1, 2) and "Traceback" not in done.output
+
+
+def test_a_program_that_was_killed_and_a_spool_are_mended(tmp_path: Path) -> None:
+    """Killed while another process held the database, so that its epochs waited in a spool."""
+    script = TINY + (
+        "import time\nclass Slow(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None): time.sleep(0.1)\n"
+        "model.fit(x, y, epochs=500, verbose=0, callbacks=[Slow()])"
+    )
+    (tmp_path / "train.py").write_text(script)
+    command = [sys.executable, "-m", "kerasprov_agent", "train.py"]
+    child = subprocess.Popen(
+        command, cwd=tmp_path, env=clean_environment(), stderr=subprocess.DEVNULL
+    )
+    path = tmp_path / "kerasprov.db"
+    try:
+        until = time.monotonic() + 120
+        while not (path.exists() and _epochs(path)) and time.monotonic() < until:
+            time.sleep(0.1)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            while not list(tmp_path.glob("*.spool-*")) and time.monotonic() < until:
+                time.sleep(0.1)
+            time.sleep(0.5)
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            other.execute("ROLLBACK")
+    finally:
+        child.kill()
+        child.wait()
+    before = _epochs(path)
+    status, found = findings(path)
+    assert status == 1 and not found["spool"]["ok"] and not found["lost"]["ok"]
+    status, found = findings(path, "--mend")
+    assert status == 0 and all(one["ok"] for one in found.values())
+    assert _epochs(path) > before and not list(tmp_path.glob("*.spool-*"))
+    assert row(path, "SELECT status FROM run")["status"] == "lost"
+
+
+def _epochs(path: Path) -> int:
+    try:
+        return int(rows(path, "SELECT count(*) AS n FROM epoch")[0]["n"])
+    except sqlite3.Error:
+        return 0
+
+
+def test_pack(own: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    assert kerasprov("pack", "-o", target, "--db", own).exit_code == 0
+    query = "SELECT * FROM epochs ORDER BY run, epoch"
+    assert rows(target, query) == rows(own, query)
+    assert kerasprov("runs", "--db", target).exit_code == 0
+    before = target.read_bytes()
+    again = kerasprov("pack", "-o", target, "--db", own)
+    assert (again.exit_code, again.stderr.count("\n")) == (2, 1) and target.read_bytes() == before
+    nowhere = kerasprov("pack", "-o", tmp_path / "no" / "where.db", "--db", own)
+    assert (nowhere.exit_code, nowhere.stderr.count("\n")) == (2, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "own.db"]
+
+
+def test_rename(own: Path) -> None:
+    assert kerasprov("rename", "2", "the good one", "--db", own).exit_code == 0
+    assert row(own, "SELECT number FROM run WHERE name = 'the good one'")["number"] == 2
+    for words in (("1", "the good one"), ("1", " "), ("nonsense", "x")):
+        done = kerasprov("rename", *words, "--db", own)
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_tags(own: Path) -> None:
+    def tag(*words: str) -> str:
+        return str(kerasprov("tag", "last", *words, "--db", own).stdout)
+
+    assert tag("team=a", "kept=1=2") == "team=a, kept=1=2\n"
+    assert tag("team=", "new=ü") == "kept=1=2, new=ü\n"
+    assert json.loads(row(own, "SELECT tags FROM execution")["tags"]) == {"kept": "1=2", "new": "ü"}
+    assert tag("kept=", "new=") == "\n"
+    assert row(own, "SELECT tags FROM execution")["tags"] is None
+    done = kerasprov("tag", "last", "novalue", "--db", own)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("doctor", "--mend"), ("rename", "1", "x"),
+                                   ("tag", "1", "a=b"), ("pack", "-o", "x.db")])  # fmt: skip
+def test_nothing_is_made_where_there_is_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = kerasprov(*words, "--db", tmp_path / "none.db")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert not list(tmp_path.iterdir())
