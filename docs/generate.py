@@ -33,6 +33,8 @@ SELECT activation, max(val_accuracy) FROM epochs GROUP BY activation;
   is first seen. `metric` tells the column where the name was taken or differs only in case.
 - Times are ISO 8601 in UTC, and seconds since 1970 in `epoch.started_at`; durations are in seconds.
   `epoch.started_at` plus `train_seconds`, `validation_seconds` and `callback_seconds` is its end.
+- What was imported has `imported_from` in `runs`, and a row in `imports`. Times and outcomes that its
+  source did not tell are NULL; the time of a zone that is not known has no `Z` at its end.
 - What is unknown is NULL. NaN, for which SQLite has no number, is NULL too, and named in
   `nonfinite`; infinities are stored as they are.
 - `status` is `running`, `finished`, `failed` (an exception, or an exit status that is not 0),

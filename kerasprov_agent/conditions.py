@@ -18,7 +18,16 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 from kerasprov_agent.errors import KerasProvError
 
 GRAMMAR = r"""
-?start: any
+question: (asked | everything) ("," (asked | everything))* condition? order? limit?
+asked: name | FUNCTION "(" name ")" -> asked_aggregate
+everything: EVERYTHING
+condition: "where"i any
+order: "order"i "by"i by ("," by)*
+by: orderable DIRECTION?
+?orderable: name -> column
+    | FUNCTION "(" name ")" -> ordered_aggregate
+limit: "limit"i WHOLE
+
 ?any: all ("or"i all)*
 ?all: negated ("and"i negated)*
 ?negated: "not"i negated -> negation
@@ -50,6 +59,9 @@ FUNCTION.2: /(min|max|avg|first|last|count)(?=\s*\()/i
 NUMBER: /\d+(\.\d*)?([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?/
 STRING: /'([^']|'')*'|"([^"]|"")*"/
 QUOTED: /`[^`]+`/
+DIRECTION: /(asc|desc)\b/i
+WHOLE: /\d+/
+EVERYTHING.3: /[^\W\d]\w*\.\*/
 NAME: /(?!(and|or|not|in|like|between|is|null)\b)[^\W\d]\w*(\.\w+)*/i
 %import common.WS
 %ignore WS
@@ -81,16 +93,23 @@ class Columns(Protocol):
         """A value over the epochs of a run; None: there is no such metric or time."""
 
 
+EXAMPLE = "val_loss < 0.5 and optimizer = 'adam'"
+
+
 def compile_condition(text: str, columns: Columns) -> SQL:
     """The SQL of a condition; raises `KerasProvError` with one line that says what is wrong."""
+    return parse(text, "any", ToSQL(columns), "condition", EXAMPLE)
+
+
+def parse(text: str, start: str, transformer: ToSQL, what: str, example: str) -> SQL:
+    """The SQL that a rule of the grammar comes to; raises `KerasProvError`."""
     if len(text) > TEXT_LIMIT or text.count("(") > DEPTH_LIMIT:
-        raise KerasProvError(f"the condition is too long: {len(text)} characters")
+        raise KerasProvError(f"the {what} is too long: {len(text)} characters")
     try:
-        tree = _parser().parse(text)
-        found: SQL = _ToSQL(columns).transform(tree)
+        found: SQL = transformer.transform(_parser().parse(text, start=start))
         return found
     except UnexpectedInput as exc:
-        raise KerasProvError(_complaint(text, exc)) from None
+        raise KerasProvError(_complaint(text, exc, what, example)) from None
     except VisitError as exc:
         if isinstance(exc.orig_exc, KerasProvError):
             raise exc.orig_exc from None
@@ -99,17 +118,14 @@ def compile_condition(text: str, columns: Columns) -> SQL:
 
 @cache
 def _parser() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", maybe_placeholders=False)
+    return Lark(GRAMMAR, parser="lalr", start=["any", "question"], maybe_placeholders=False)
 
 
-def _complaint(text: str, exc: UnexpectedInput) -> str:
+def _complaint(text: str, exc: UnexpectedInput, what: str, example: str) -> str:
     at = exc.pos_in_stream if exc.pos_in_stream is not None else len(text)
     ended = isinstance(exc, UnexpectedToken) and exc.token.type == "$END"
     where = "it ends too early" if ended or at < 0 else f"not understood from {text[at:][:30]!r} on"
-    return (
-        f"the condition {text!r}: {where}; conditions look like "
-        "\"val_loss < 0.5 and optimizer = 'adam'\""
-    )
+    return f'the {what} {text!r}: {where}; it looks like "{example}"'
 
 
 def unknown(name: str, names: Iterable[str], what: str = "column") -> KerasProvError:
@@ -121,7 +137,7 @@ def unknown(name: str, names: Iterable[str], what: str = "column") -> KerasProvE
 
 
 @v_args(inline=True)
-class _ToSQL(Transformer[Token, SQL]):
+class ToSQL(Transformer[Token, SQL]):
     """From the leaves to the root."""
 
     def __init__(self, columns: Columns) -> None:

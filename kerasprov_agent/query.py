@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+PROCESS = (
+    "script", "arguments", "working_directory", "user", "host", "platform", "cpu", "cpu_count",
+    "gpus", "python", "keras_package", "keras_version", "backend", "backend_version",
+    "agent_version", "git_commit", "git_branch", "git_remote", "git_dirty", "job", "rank",
+    "world_size", "role",
+)  # fmt: skip
+"""Columns of `execution` that tell where and with what a program ran."""
+
+
+def flat(row: Row) -> Row:
+    """A row with its metrics as columns, those that bear the name of one with `metric.` before."""
+    metrics = row.pop("metrics")
+    return row | {f"metric.{k}" if k in row else k: v for k, v in metrics.items()}
+
 
 @contextmanager
 def open_record(path: str) -> Iterator[Record]:
@@ -161,8 +175,10 @@ class Record:
         return f"no run {text!r}; there is {', '.join(near)} (all of them: kerasprov runs)"
 
     def epochs(self, run: Row) -> list[Row]:
-        """The epochs of a run: the columns of `epoch`, `metrics` by their true names."""
-        rows = self.query("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["run"],))
+        """The epochs of a run: the columns of `epoch`, `seconds`, `metrics` by their true names."""
+        seconds = "coalesce(train_seconds + coalesce(validation_seconds, 0), whole_seconds)"
+        query = f"SELECT *, {seconds} AS seconds FROM epoch WHERE run = ? ORDER BY epoch"
+        rows = self.query(query, (run["run"],))
         return [self._measured(row) for row in rows]
 
     def evaluations(self, run: Row) -> list[Row]:
@@ -207,10 +223,35 @@ class Record:
         """What a run's model was used for."""
         return self._of_run("activities", run, "started_at")
 
+    def steps(self, run: Row) -> list[Row]:
+        """The steps that a run's program told, or an import."""
+        query = "SELECT * FROM activity WHERE execution_id = ? AND kind = 'step' ORDER BY id"
+        return list(self.query(query, (run["execution_id"],)))
+
     def execution(self, run: Row) -> Row:
         """The process in which a run took place."""
         row = next(iter(self.query("SELECT * FROM execution WHERE id = ?", (run["execution_id"],))))
         return {**row, "status": self._status(row["status"], row["id"])}
+
+    def files(self, run: Row) -> list[Row]:
+        """The files that a run's program read and wrote: path, role, bytes, sha256, by what."""
+        query = "SELECT * FROM files WHERE execution_id = ? ORDER BY path"
+        return list(self.query(query, (run["execution_id"],)))
+
+    def environment(self, run: Row) -> list[Row]:
+        """Machine, software, packages and variables of a run's process: `kind`, `name`, `value`."""
+        execution = self.execution(run)
+        facts = [("process", name, execution[name]) for name in PROCESS]
+        variables = json.loads(execution["environment"] or "{}")
+        facts += [("variable", name, value) for name, value in variables.items()]
+        query = "SELECT name, version FROM packages WHERE execution_id = ? ORDER BY name"
+        packages = self.query(query, (run["execution_id"],))
+        facts += [("package", row["name"], row["version"]) for row in packages]
+        return [
+            {"kind": kind, "name": name, "value": value}
+            for kind, name, value in facts
+            if value is not None
+        ]
 
     def code(self, run: Row) -> list[Row]:
         """The code of a run: `kind` (script, module, cell, git diff), `name`, `text`.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent import identity
 from kerasprov_agent.errors import KerasProvError, UnknownRun
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.query import Record, Row, flat, open_record
 from kerasprov_agent.settings import Values
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ class Run:
     @property
     def epochs(self) -> Rows:
         """A row an epoch: its times in seconds, the learning rate, a column a metric."""
-        return self._rows(lambda record: map(_flat, record.epochs(self._row)))
+        return self._rows(lambda record: map(flat, record.epochs(self._row)))
 
     @property
     def evaluations(self) -> Rows:
         """A row an evaluation of its model, a column a metric."""
-        return self._rows(lambda record: map(_flat, record.evaluations(self._row)))
+        return self._rows(lambda record: map(flat, record.evaluations(self._row)))
 
     @property
     def params(self) -> Rows:
@@ -105,8 +105,12 @@ class Run:
     @property
     def files(self) -> Rows:
         """The files that its program read and wrote: path, role, bytes, sha256, by what."""
-        query = "SELECT * FROM files WHERE execution_id = ? ORDER BY path"
-        return self._rows(lambda record: record.query(query, (self.execution_id,)))
+        return self._rows(lambda record: record.files(self._row))
+
+    @property
+    def environment(self) -> Rows:
+        """Machine, software, packages and variables of its process: `kind`, `name`, `value`."""
+        return self._rows(lambda record: record.environment(self._row))
 
     @property
     def model(self) -> dict[str, Any] | None:
@@ -156,7 +160,7 @@ class Records:
         `name`, `since`, `status`, `sort`, see `Record.runs`. Raises `KerasProvError`.
         """
         with self._opened() as record:
-            return Rows(map(_flat, record.runs(limit, where=where, **choice)))
+            return Rows(map(flat, record.runs(limit, where=where, **choice)))
 
     def run(self, run: str | int = "last") -> Run:
         """The run of that number or name, whose id begins so; raises `UnknownRun`."""
@@ -164,20 +168,17 @@ class Records:
             return Run(self, record.find(str(run)))
 
     def compare(self, *runs: str | int) -> Rows:
-        """What runs differ in: a row a setting or metric, a column a run."""
-        found = [self.run(run) for run in runs]
-        facts = []
-        for one in found:
-            told = {name: one[name] for name in (*FACTS[3:], "activation", "dropout", "layers")}
-            told |= {row["name"]: row["value"] for row in one.params}
-            facts.append({**told, **{f"metric.{name}": v for name, v in one.metrics.items()}})
-        names = dict.fromkeys(name for one in facts for name in one)
-        rows = Rows()
-        for name in names:
-            values = {one.name: told.get(name) for one, told in zip(found, facts, strict=True)}
-            if len({repr(value) for value in values.values()}) > 1:
-                rows.append({"name": name, **values})
-        return rows
+        """What runs differ in and what came of it: `section`, `name`, a column a run's name."""
+        from kerasprov_agent.comparison import compare
+
+        with self._opened() as record:
+            found = compare(record, [record.find(str(run)) for run in runs])
+        return Rows(
+            {"section": section, **row}
+            for section, rows in found.items()
+            if section != "code"
+            for row in rows
+        )
 
     def sql(self, query: str, *values: Any) -> Rows:
         """What a SELECT returns; `values` stand for its `?`. Raises `KerasProvError`."""
@@ -208,12 +209,6 @@ def last_run() -> Run:
     if not records.runs(limit=1):
         raise UnknownRun(f"there are no runs in {records.path} yet")
     return records.run("last")
-
-
-def _flat(row: Row) -> Row:
-    """A row with its metrics as columns, those that bear the name of one with `metric.` before."""
-    metrics = row.pop("metrics")
-    return row | {f"metric.{k}" if k in row else k: v for k, v in metrics.items()}
 
 
 def _number(value: Any) -> str:

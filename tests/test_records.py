@@ -56,10 +56,11 @@ def test_frames(three: Path) -> None:
 
 
 def test_compare(three: Path) -> None:
-    told = {row["name"]: row for row in kerasprov_agent.open(three).compare(1, "train-3")}
-    assert told["optimizer"] == {"name": "optimizer", "train": "SGD", "train-3": "Adam"}
-    assert told["batch_size"]["train-3"] == 16 and "metric.loss" in told
-    assert "validation_split" not in told
+    rows = kerasprov_agent.open(three).compare(1, "train-3")
+    told = {(row.pop("section"), row.pop("name")): row for row in rows}
+    assert told["settings", "optimizer"] == {"train": "SGD", "train-3": "Adam"}
+    assert told["settings", "batch_size"]["train-3"] == 16
+    assert ("outcome", "loss, least") in told and ("settings", "validation_split") not in told
 
 
 def test_sql(three: Path) -> None:

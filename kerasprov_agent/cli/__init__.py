@@ -71,8 +71,21 @@ def main() -> None:
     """
 
 
-from kerasprov_agent.cli import care, compare, documents, lineage, questions, runs, setup, show  # noqa: E402
+from kerasprov_agent.cli import (  # noqa: E402
+    care,
+    compare,
+    documents,
+    imports,
+    lineage,
+    plot,
+    questions,
+    runs,
+    setup,
+    show,
+)
 
-for _module in (runs, show, compare, questions, lineage, documents, care, setup):
+for _module in (
+    runs, show, compare, plot, questions, lineage, documents, imports, care, setup,
+):  # fmt: skip
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -1,4 +1,4 @@
-"""`kerasprov doctor`, `pack`, `rename`, `tag`: looking after a database."""
+"""`kerasprov doctor`, `pack`, `rename`, `tag`, `note`, `delete`: looking after a database."""
 
 from __future__ import annotations
 
@@ -62,4 +62,50 @@ def tag(run: str, tags: tuple[str, ...], db: str) -> None:
     click.echo(", ".join(f"{key}={value}" for key, value in found.items()))
 
 
-COMMANDS = (doctor, pack, rename, tag)
+@click.command()
+@click.argument("run")
+@click.argument("text", required=False)
+@database_option
+def note(run: str, text: str | None, db: str) -> None:
+    """Keep a note TEXT with RUN; an empty one takes it out. Without TEXT, print the note."""
+    with open_record(db) as record:
+        found = record.find(run)
+    if text is None:
+        click.echo(found["note"] or "")
+    else:
+        care.note(db, found["id"], text)
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@database_option
+@form_options
+@click.option("--where", metavar="CONDITION", help="The runs for which this holds.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(
+    runs: tuple[str, ...], db: str, form: str | None, where: str | None, dry_run: bool, yes: bool
+) -> None:
+    """Delete RUN with all that only it needs: epochs, evaluations, code, files' hashes.
+
+    The files themselves stay as they are. Asks first.
+    """
+    if not runs and where is None:
+        raise KerasProvError("say which runs to delete: RUN..., or --where CONDITION")
+    with open_record(db) as record:
+        found = [record.find(run) for run in dict.fromkeys(runs)]
+        found += record.runs(where=where) if where is not None else []
+    rows = {row["id"]: row for row in found}
+    going = [str(row["run"]) for row in rows.values() if row["status"] == "running"]
+    if going:
+        raise KerasProvError(f"run {', '.join(going)} is still going; nothing was deleted")
+    shown = ("run", "name", "status", "started_at", "epochs_finished")
+    print_rows([{name: row[name] for name in shown} for row in rows.values()], form, "No such run.")
+    if dry_run or not rows:
+        return
+    if not yes:
+        click.confirm(f"Delete {len(rows)} run{'s' if len(rows) > 1 else ''}?", abort=True)
+    care.delete(db, list(rows))
+
+
+COMMANDS = (doctor, pack, rename, tag, note, delete)

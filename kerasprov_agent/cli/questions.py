@@ -1,7 +1,8 @@
-"""`kerasprov best` and `kerasprov sql`: questions to the record."""
+"""`kerasprov best`, `query` and `sql`: questions to the record."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 import click
@@ -9,8 +10,10 @@ import click
 from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.tables import print_rows
+from kerasprov_agent.conditions import SQL
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
+from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.questions import compile_question
 
 
 @click.command()
@@ -24,7 +27,7 @@ from kerasprov_agent.query import open_record
 def best(
     metric: str,
     db: str,
-    form: str,
+    form: str | None,
     by: str | None,
     top: int,
     where: str | None,
@@ -40,17 +43,47 @@ def best(
 
 
 @click.command()
+@click.argument("question")
+@database_option
+@form_options
+@click.option("--show-sql", is_flag=True, help="Print the SQL by which it is asked.")
+def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
+    """Answer a QUESTION: what to show, after `where` a condition, `order by` and `limit`.
+
+    \b
+    kerasprov query "epochs.epoch, epochs.loss where epochs.val_loss < 0.5"
+    kerasprov query "runs.optimizer, avg(epochs.seconds)"
+
+    Entities are the views: runs, epochs, evaluations, layers, params, changes, events, callbacks,
+    optimizers, inputs, activities, files, packages, executions. They are joined by their run; with
+    an aggregate (min, max, avg, count) the rest is what it is grouped by. A SELECT is SQL.
+    """
+    with open_record(db) as record:
+        if re.match(r"\s*(select|with)\b", question, re.IGNORECASE):
+            found = SQL(question)
+        else:
+            found = compile_question(question, record.connection)
+        if show_sql:
+            click.echo(f"{found.text}\n-- {list(found.values)}")
+        else:
+            print_rows(_answer(record, found), form, "No rows.")
+
+
+@click.command()
 @click.argument("statement")
 @database_option
 @form_options
-def sql(statement: str, db: str, form: str) -> None:
+def sql(statement: str, db: str, form: str | None) -> None:
     """Print what a SELECT returns; the database can't be changed by it."""
     with open_record(db) as record:
-        try:
-            rows = list(record.query(statement))
-        except (sqlite3.Error, sqlite3.Warning) as exc:
-            raise KerasProvError(f"SQLite says: {exc}") from exc
-    print_rows(rows, form, "No rows.")
+        print_rows(_answer(record, SQL(statement)), form, "No rows.")
 
 
-COMMANDS = (best, sql)
+def _answer(record: Record, question: SQL) -> list[Row]:
+    try:
+        return list(record.query(question.text, question.values))
+    except (sqlite3.Error, sqlite3.Warning) as exc:
+        raise KerasProvError(f"SQLite says: {exc}") from exc
+
+
+COMMANDS = (best, query, sql)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,20 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasprov_agent.cli import database_option, json_option
+from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.facts import compile_facts, summary
 from kerasprov_agent.cli.tables import (
-    as_json as to_json,
-)
-from kerasprov_agent.cli.tables import (
+    as_json,
     console,
-    duration,
-    epochs_told,
     metric_names,
     moment,
-    short,
+    print_rows,
+    sparkline,
     table,
 )
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.query import Record, Row, flat, open_record
 
 EPOCHS_SHOWN = 12
 
@@ -31,27 +28,62 @@ EPOCHS_SHOWN = 12
 @click.command()
 @click.argument("run", default="last")
 @database_option
-@json_option
-@click.option("--code", is_flag=True, help="The code that ran: script, modules, cells, changes.")
-def show(run: str, db: str, as_json: bool, code: bool) -> None:
-    """Show what is known of RUN: settings, model, data, epochs, evaluations, machine and code."""
+@form_options
+@click.option("--code", "part", flag_value="code", help="The code that ran, with git's changes.")
+@click.option("--env", "part", flag_value="env", help="Machine, software, packages, variables.")
+@click.option("--layers", "part", flag_value="layers", help="The layers of the model.")
+@click.option("--files", "part", flag_value="files", help="The files that were read and written.")
+@click.option("--epochs", "part", flag_value="epochs", help="All epochs, a metric a column.")
+def show(run: str, db: str, form: str | None, part: str | None) -> None:
+    """Show what is known of RUN: settings, model, data, curves, evaluations, machine.
+
+    With an option only that part, whole.
+    """
     with open_record(db) as record:
         found = record.find(run)
-        if code:
-            _print_code(record.code(found), as_json)
-        elif as_json:
-            _print_json(_everything(record, found))
+        if part is None and form == "csv":
+            part = "epochs"
+        if part is None:
+            if form == "json":
+                click.echo(as_json(_everything(record, found)))
+            else:
+                _print_run(record, found, console())
+        elif part == "code" and form is None:
+            _print_code(record.code(found))
         else:
-            _print_run(record, found, console())
+            print_rows(PARTS[part](record, found), form, f"No {part} of run {found['run']} known.")
 
 
-def _print_code(code: list[Row], as_json: bool) -> None:
-    if as_json:
-        _print_json(code)
-        return
+def _print_code(code: list[Row]) -> None:
     for one in code:
         click.echo(click.style(f"# {one['kind']} {one['name'] or ''}".rstrip(), bold=True))
         click.echo(one["text"].rstrip("\n") + "\n")
+
+
+def _layers(record: Record, run: Row) -> list[Row]:
+    rows = record.layers(run)
+    left_out = ("run", "run_name", "architecture_id")
+    present = (
+        [name for name in rows[0] if any(row[name] is not None for row in rows)] if rows else []
+    )
+    return [{name: row[name] for name in present if name not in left_out} for row in rows]
+
+
+def _epochs(record: Record, run: Row) -> list[Row]:
+    rows = [flat(row) for row in record.epochs(run)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    present = [name for name in names if any(row.get(name) is not None for row in rows)]
+    return [{name: row.get(name) for name in present if name != "run"} for row in rows]
+
+
+PARTS = {
+    "code": Record.code,
+    "env": Record.environment,
+    "files": Record.files,
+    "layers": _layers,
+    "epochs": _epochs,
+}
+"""The rows of each part; columns that have no value in any are left out."""
 
 
 def _everything(record: Record, run: Row) -> dict[str, Any]:
@@ -67,6 +99,8 @@ def _everything(record: Record, run: Row) -> dict[str, Any]:
         "changes": record.changes(run),
         "events": record.events(run),
         "activities": record.activities(run),
+        "steps": record.steps(run),
+        "files": record.files(run),
         "epochs": record.epochs(run),
         "evaluations": record.evaluations(run),
     }
@@ -74,12 +108,15 @@ def _everything(record: Record, run: Row) -> dict[str, Any]:
 
 def _print_run(record: Record, run: Row, out: Console) -> None:
     execution, compiled = record.execution(run), record.compiled(run)
-    out.print(Text.assemble((f"run {run['run']}  {run['name']}", "bold"), f"  {run['status']}"))
-    out.print(_facts(_summary(run, execution)))
+    status = run["status"] or "how it ended is not known"
+    out.print(Text.assemble((f"run {run['run']}  {run['name']}", "bold"), f"  {status}"))
+    out.print(_facts(summary(run, execution)))
     if compiled:
-        out.print(_facts({"compile": None, **_compile_facts(compiled)}))
+        out.print(_facts({"compile": None, **compile_facts(compiled)}))
     trained_by = record.optimizers(run)
+    imported = record.params(run) if run["imported_from"] else []
     sections = (
+        ("hyperparameters", imported, ("name", "value")),
         (
             "optimizers",
             trained_by if compiled is None or len(trained_by) > 1 else [],
@@ -90,6 +127,7 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
         ("callbacks", record.callbacks(run), ("class_name", "settings")),
         ("changes", record.changes(run), ("epoch", "name", "old", "new", "by")),
         ("events", record.events(run), ("epoch", "kind", "by", "details")),
+        ("steps", record.steps(run), ("name", "status", "attributes")),
         ("uses", record.activities(run), ("kind", "calls", "seconds")),
     )
     for title, rows, columns in sections:
@@ -97,63 +135,10 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
             shown = columns(rows) if callable(columns) else columns
             out.print()
             out.print(table(shown, ([row[c] for c in shown] for row in rows), title))
-    _print_epochs(record.epochs(run), out)
+    epochs = record.epochs(run)
+    _print_curves(epochs, out)
+    _print_epochs(epochs, out)
     _print_evaluations(record.evaluations(run), out)
-
-
-def _summary(run: Row, execution: Row) -> dict[str, Any]:
-    stopped = ", stopped early" if run["stopped_early"] else ""
-    commit = execution["git_commit"]
-    changed = " with changes" if execution["git_dirty"] else ""
-    return {
-        "started": moment(run["started_at"]),
-        "took": duration(run["seconds"]),
-        "kind": run["kind"] if run["kind"] != "fit" else None,
-        "epochs": f"{epochs_told(run)}{stopped}" if run["kind"] == "fit" else None,
-        "steps": run["steps"],
-        "job": f"{run['job']}, rank {run['rank']}" if run["job"] else None,
-        "trial": run["trial_id"],
-        "exception": _exception(run),
-        "model": f"{run['model']}, {run['layers']} layers, {short(run['parameters'])} parameters",
-        "samples": _samples(run),
-        "program": _program(execution),
-        "git": f"{commit[:12]} {execution['git_branch'] or ''}{changed}" if commit else None,
-        "software": f"{execution['keras_package']} {execution['keras_version']} on "
-        f"{execution['backend']} {execution['backend_version']}, Python {execution['python']}",
-        "machine": f"{execution['user'] or '?'}@{execution['host']}, {execution['cpu']}"
-        + "".join(f", {gpu}" for gpu in json.loads(execution["gpus"] or "[]")),
-    }  # fmt: skip
-
-
-def _exception(run: Row) -> str | None:
-    return f"{run['exception_type']}: {run['exception']}" if run["exception_type"] else None
-
-
-def _program(execution: Row) -> str:
-    arguments = json.loads(execution["arguments"])
-    return " ".join([execution["script"] or execution["kind"], *arguments])
-
-
-def _samples(run: Row) -> str | None:
-    if run["samples"] is None:
-        return None
-    held_back = f", {run['validation_samples']} to validate" if run["validation_samples"] else ""
-    return f"{run['samples']} in batches of {run['batch_size']}{held_back}"
-
-
-def _compile_facts(compiled: Row) -> dict[str, Any]:
-    config = json.loads(compiled["optimizer_config"] or "{}")
-    settings = ", ".join(
-        f"{name} {json.dumps(value) if isinstance(value, (dict, list)) else value}"
-        for name, value in config.items()
-        if name != "name" and value is not None and value is not False
-    )
-    metrics = json.loads(compiled["metrics"] or "null")
-    return {
-        "optimizer": f"{compiled['optimizer']}: {settings}" if compiled["optimizer"] else None,
-        "loss": compiled["loss"],
-        "metrics": ", ".join(map(str, metrics)) if isinstance(metrics, list) else metrics,
-    }
 
 
 def _facts(facts: dict[str, Any]) -> Table:
@@ -172,6 +157,24 @@ def _layer_columns(rows: list[Row]) -> list[str]:
     return ["name", "class_name", *present, "parameters"]
 
 
+def _print_curves(epochs: list[Row], out: Console) -> None:
+    """A line a metric: how it went, in as many characters as there are epochs, at most 40."""
+    if len(epochs) < 2:
+        return
+    names = metric_names(epoch["metrics"] for epoch in epochs)
+    rows = []
+    for name in names:
+        values = [epoch["metrics"].get(name) for epoch in epochs]
+        numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
+        if numbers:
+            rows.append(
+                [name, values[0], sparkline(values), values[-1], min(numbers), max(numbers)]
+            )
+    if rows:
+        out.print()
+        out.print(table(["", "first", "", "last", "least", "greatest"], rows, "curves"))
+
+
 def _print_epochs(epochs: list[Row], out: Console) -> None:
     if not epochs:
         return
@@ -188,7 +191,7 @@ def _print_epochs(epochs: list[Row], out: Console) -> None:
             (
                 [
                     epoch["epoch"],
-                    (epoch["train_seconds"] or 0) + (epoch["validation_seconds"] or 0),
+                    epoch["seconds"],
                     epoch["train_seconds"],
                     epoch["validation_seconds"],
                     epoch["learning_rate"],
@@ -221,10 +224,6 @@ def _print_evaluations(evaluations: list[Row], out: Console) -> None:
             "evaluations",
         )
     )
-
-
-def _print_json(value: Any) -> None:
-    click.echo(to_json(value))
 
 
 COMMANDS = (show,)

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -48,6 +49,32 @@ def metric_names(found: Any) -> list[str]:
     ordered = [name for name in FIRST_METRICS if name in names]
     ordered += [name for name in names if name not in FIRST_METRICS and name != "learning_rate"]
     return ordered[:METRICS_SHOWN]
+
+
+BARS = "▁▂▃▄▅▆▇█"
+CURVE_WIDTH = 40
+
+
+def sparkline(values: Sequence[Any], width: int = CURVE_WIDTH) -> str:
+    """Numbers as a row of bars; where there are more than `width`, the mean of those together."""
+    if "utf" not in (sys.stdout.encoding or "").lower():
+        return ""
+    groups = min(width, len(values))
+    edges = [round(place * len(values) / groups) for place in range(groups + 1)]
+    means = [_mean(values[a:b]) for a, b in pairwise(edges)]
+    known = [one for one in means if one is not None]
+    if not known:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    return "".join(
+        " " if one is None else BARS[min(int((one - low) / span * len(BARS)), len(BARS) - 1)]
+        for one in means
+    )
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    found = [one for one in values if isinstance(one, (int, float)) and math.isfinite(one)]
+    return sum(found) / len(found) if found else None
 
 
 def epochs_told(row: dict[str, Any]) -> str:
@@ -98,7 +125,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def print_rows(rows: Sequence[dict[str, Any]], form: str, empty: str = "nothing") -> None:
+def print_rows(rows: Sequence[dict[str, Any]], form: str | None, empty: str = "nothing") -> None:
     """Print rows as a table, or in the form `json` or `csv`."""
     columns = list(rows[0]) if rows else []
     if form == "json":

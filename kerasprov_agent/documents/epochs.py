@@ -14,6 +14,7 @@ from kerasprov_agent.documents.vocabulary import Name, ncname
 COLUMNS = (
     ("kp:steps", "steps"),
     ("kp:trainSeconds", "train_seconds"),
+    ("kp:wholeSeconds", "whole_seconds"),
     ("kp:validationSeconds", "validation_seconds"),
     ("kp:callbackSeconds", "callback_seconds"),
     ("kp:firstStepSeconds", "first_step_seconds"),
@@ -63,7 +64,7 @@ def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[S
     places = scope.columns("epoch")
     told = [(name, places[column]) for name, column in COLUMNS]
     synchronized = places["synchronized"]
-    parts = [places[f"{part}_seconds"] for part in ("train", "validation", "callback")]
+    parts = [places[f"{part}_seconds"] for part in ("train", "validation", "callback", "whole")]
     number, began = places["epoch"], places["started_at"]
     cursor = scope.connection.cursor()
     cursor.row_factory = sqlite3.Row
@@ -71,7 +72,9 @@ def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[S
     for row in cursor.execute("SELECT * FROM epoch WHERE run = ? ORDER BY epoch", (run["number"],)):
         epoch = Name(f"{fit}-epoch-{row[number]}")
         lasted = sum([row[part] or 0 for part in parts])
-        started, ended = clock.iso(row[began]), clock.iso(row[began] + lasted)
+        # Of an imported epoch it may not be known when it was.
+        started = clock.iso(row[began]) if row[began] is not None else None
+        ended = clock.iso(row[began] + lasted) if row[began] is not None else None
         attributes = (
             *EPOCH,
             ("prov:label", f"epoch {row[number]}"),

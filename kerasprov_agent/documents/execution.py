@@ -75,7 +75,7 @@ def program(scope: Scope) -> Iterator[Statement]:
         scope,
         execution,
         ("kp:ScriptExecution", "mls:Run"),
-        " ".join([execution["script"] or execution["kind"], *items(execution["arguments"])]),
+        program_label(scope),
         ("kp:kind", execution["kind"]),
         ("kp:workingDirectory", execution["working_directory"]),
         ("kp:host", execution["host"]),
@@ -86,6 +86,10 @@ def program(scope: Scope) -> Iterator[Statement]:
         ("kp:rank", execution["rank"]),
         ("kp:worldSize", execution["world_size"]),
         ("kp:role", execution["role"]),
+        *(
+            ("kp:importedFrom", f"{row['format']} {row['path']}")
+            for row in scope.rows("SELECT * FROM import WHERE execution_id = ?", execution["id"])
+        ),
         *(("kp:tag", f"{k}={v}") for k, v in json.loads(execution["tags"] or "{}").items()),
     )
     operator = operator_of(scope)
@@ -93,14 +97,24 @@ def program(scope: Scope) -> Iterator[Statement]:
         yield associated(name, operator, script, "operator")
     for role, (package, version) in scope.software().items():
         # Where nobody is known to have run it, whoever recorded it answers for what was run.
-        plan = script if role == "recorder" and not operator else None
+        plan = script if role in ("recorder", "importer") and not operator else None
         yield associated(name, software(package, version), plan, role)
     yield from environment_of(scope, name)
+
+
+def program_label(scope: Scope) -> str:
+    """What was run; of an import, what it is called there."""
+    execution = scope.execution
+    if execution["kind"] == "import":
+        return str(execution["label"])
+    return " ".join([execution["script"] or execution["kind"], *items(execution["arguments"])])
 
 
 def environment_of(scope: Scope, execution: str) -> Iterator[Statement]:
     """Python, packages and devices as one entity that the execution used."""
     row, environment = scope.execution, scope.own("environment")
+    if row["python"] is None:
+        return
     packages = scope.tuples(
         "SELECT name, version FROM package WHERE packages_sha256 = ? ORDER BY name",
         row["packages_sha256"],
@@ -129,7 +143,8 @@ def document(scope: Scope, name: Name, label: str) -> Iterator[Statement]:
     """A document or bundle as an entity, made now and attributed to this agent."""
     clock.start()
     recorder = software("kerasprov_agent", __version__)
-    latest = clock.seconds(scope.ends[scope.execution["id"]])
+    ended = scope.ends[scope.execution["id"]]
+    latest = clock.seconds(ended) if ended else 0.0
     yield agent_of("kerasprov_agent", __version__)
     yield Statement("entity", name, (), (("prov:type", Name("prov:Bundle")), ("prov:label", label)))
     made = (name, None, clock.iso(max(clock.now(), latest)))

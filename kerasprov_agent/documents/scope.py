@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from kerasprov_agent import clock
@@ -131,7 +132,8 @@ class Scope:
     def software(self) -> dict[str, tuple[str, str | None]]:
         """Framework, backend and ourselves, by role."""
         execution = self.execution
-        found = {"recorder": ("kerasprov_agent", execution["agent_version"])}
+        role = "importer" if execution["kind"] == "import" else "recorder"
+        found = {role: ("kerasprov_agent", execution["agent_version"])}
         if execution["keras_package"]:
             found["framework"] = (execution["keras_package"], execution["keras_version"])
         if execution["backend"]:
@@ -141,13 +143,15 @@ class Scope:
     def lies_within(self, run_id: str | None, row: sqlite3.Row) -> bool:
         """Whether a use of a model took place while a run of this document went on."""
         run = next((one for one in self.runs if one["id"] == run_id), None)
-        return run is not None and bool(
-            run["started_at"] <= row["started_at"] and self.ends[row["id"]] <= self.ends[run["id"]]
-        )
+        if run is None:
+            return False
+        # Of what was imported the times may not be known: then nothing is claimed.
+        begun, ended = run["started_at"] or "~", self.ends[run["id"]] or ""
+        return bool(begun <= (row["started_at"] or "") and (self.ends[row["id"]] or "~") <= ended)
 
-    def _find_ends(self) -> dict[str, str]:
+    def _find_ends(self) -> dict[str, str | None]:
         """The end of each activity: as recorded, else the last moment that was recorded of it."""
-        ends: dict[str, str] = {}
+        ends: dict[str, str | None] = {}
         for row in (*self.evaluations, *self.predictions):
             ends[row["id"]] = row["ended_at"] or row["started_at"]
         for row in self.seen_compiles:
@@ -158,17 +162,18 @@ class Scope:
             parts = self.runs if table is self.trials else self.trials
             for row in table:
                 last = [ends[one["id"]] for one in parts if one[key] == row["id"]]
-                ends[row["id"]] = row["ended_at"] or max([row["started_at"], *last])
+                ends[row["id"]] = row["ended_at"] or _latest([row["started_at"], *last])
         execution = self.execution
-        latest = max([execution["started_at"], *ends.values(), *self._seen(execution["id"])])
+        latest = _latest([execution["started_at"], *ends.values(), *self._seen(execution["id"])])
         ends[execution["id"]] = execution["ended_at"] or latest
         return ends
 
-    def _last_of_run(self, run: sqlite3.Row, ends: dict[str, str]) -> str:
-        moments = [run["started_at"], run["training_started_at"] or ""]
+    def _last_of_run(self, run: sqlite3.Row, ends: dict[str, str | None]) -> str | None:
+        moments = [run["started_at"], run["training_started_at"]]
         last = self.tuples(
             "SELECT max(started_at + coalesce(train_seconds, 0) + coalesce(validation_seconds, 0)"
-            " + coalesce(callback_seconds, 0)) FROM epoch WHERE run = ?",
+            " + coalesce(callback_seconds, 0) + coalesce(whole_seconds, 0)) FROM epoch "
+            "WHERE run = ?",
             run["number"],
         )[0][0]
         if last is not None:
@@ -185,13 +190,18 @@ class Scope:
         moments += [at for (at,) in self.tuples(
             "SELECT at FROM generated WHERE activity_id = ?", run["id"]
         )]  # fmt: skip
-        return max(map(str, moments))
+        return _latest(moments)
 
     def _seen(self, execution_id: str) -> list[str]:
         return [
             at
             for (at,) in self.tuples(
-                "SELECT max(seen_at) FROM entity WHERE execution_id = ?", execution_id
+                "SELECT max(e.seen_at) FROM entity e JOIN execution x ON x.id = e.execution_id "
+                "WHERE x.id = ? AND x.kind IS NOT 'import'",
+                execution_id,
             )
-            if at
         ]
+
+
+def _latest(moments: Iterable[str | None]) -> str | None:
+    return max((one for one in moments if one), default=None)

@@ -38,7 +38,7 @@ def architectures(scope: Scope) -> Iterator[Statement]:
             (),
             present(
                 ("prov:type", Name("kp:ModelArchitecture")),
-                ("prov:label", f"{row['class_name']}, {row['layers']} layers"),
+                ("prov:label", f"{row['class_name'] or 'model'}, {row['layers']} layers"),
                 ("kp:sha256", architecture_id),
                 ("kp:className", row["class_name"]),
                 ("kp:layers", row["layers"]),
@@ -112,7 +112,11 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
         "FROM param WHERE run_id = ? AND source IN ('seed', 'distribution')",
         run["id"],
     )
-    settings = yield from settings_of(scope, run["id"], "fit", {**arguments, **dict(others)})
+    imported = scope.tuples(
+        "SELECT name, value FROM param WHERE run_id = ? AND source = 'import'", run["id"]
+    )
+    values = {**arguments, **dict(others), **dict(imported)}
+    settings = yield from settings_of(scope, run["id"], "fit", values)
     within = (one for one in (run["parent_id"], run["trial_id"]) if one in scope.activities)
     yield from activity(
         scope,
@@ -135,8 +139,9 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
         part_of=next(within, scope.execution["id"]),
     )
     yield used(name, settings, run["started_at"])
-    if run["compile_id"] and run["compile_id"] not in scope.activities:
-        yield used(name, Name(f"{scope.local(run['compile_id'])}-settings"), run["started_at"])
+    if run["compile_id"] not in scope.activities:
+        if run["compile_id"]:
+            yield used(name, Name(f"{scope.local(run['compile_id'])}-settings"), run["started_at"])
         if run["architecture_id"]:
             yield used(name, architecture_name(scope, run["architecture_id"]), run["started_at"])
     yield from optimizers(scope, run, name)
@@ -257,7 +262,8 @@ def architecture_name(scope: Scope, architecture_id: str) -> Name:
 
 def layer_text(layer: sqlite3.Row) -> str:
     """A layer in one line."""
-    parts = [f"{layer['position']} {layer['name']}: {layer['class_name']}"]
+    kind = f": {layer['class_name']}" if layer["class_name"] else ""
+    parts = [f"{layer['position']} {layer['name']}{kind}"]
     for column in ("activation", "dropout_rate", "units", "filters"):
         if layer[column] is not None:
             parts.append(f"{column} {layer[column]}")

@@ -1,17 +1,17 @@
-"""Looking after a database: is it whole, a copy to hand on, names and tags."""
+"""Looking after a database: is it whole, a copy to hand on, names, tags, notes, deletion."""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.store import database, filesystem, liveness, schema, spool
+from kerasprov_agent.store import database, filesystem, liveness, removal, schema, spool
 from kerasprov_agent.store.writer import Writer
 
 EDIT_PATIENCE = 10_000
@@ -88,6 +88,18 @@ def rename(path: str, run_id: str, name: str) -> None:
         connection.execute("UPDATE run SET name = ? WHERE id = ?", (name, run_id))
 
 
+def note(path: str, run_id: str, text: str) -> None:
+    """Keep what a person says of a run; an empty text takes it out."""
+    with _editing(path) as connection:
+        connection.execute("UPDATE run SET note = ? WHERE id = ?", (text.strip() or None, run_id))
+
+
+def delete(path: str, run_ids: Sequence[str]) -> None:
+    """Take runs out of a database, with all that only they need; raises `KerasProvError`."""
+    with _editing(path) as connection:
+        removal.delete_runs(connection, run_ids)
+
+
 def tag(path: str, execution_id: str, tags: Mapping[str, str | None]) -> dict[str, str]:
     """Set tags of an execution, or take out those that are None; returns all it has then."""
     with _editing(path) as connection:
@@ -104,6 +116,13 @@ def _editing(path: str) -> Iterator[sqlite3.Connection]:
     """A transaction on a database that is there; all or nothing. Raises `KerasProvError`."""
     with closing(database.open_for_reading(path)):
         pass  # opening it for writing would make it
+    with adding(path) as connection:
+        yield connection
+
+
+@contextmanager
+def adding(path: str) -> Iterator[sqlite3.Connection]:
+    """A transaction on a database, made if need be; all or nothing. Raises `KerasProvError`."""
     try:
         with closing(database.open_for_writing(path)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {EDIT_PATIENCE}")

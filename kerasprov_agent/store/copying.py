@@ -9,10 +9,12 @@ from kerasprov_agent.store.operations import Catalogue, quoted
 OWN = "execution_id = :execution"
 OF_RUNS = "run_id IN (SELECT id FROM run WHERE execution_id = :execution)"
 OF_ENTITIES = "entity_id IN (SELECT id FROM entity WHERE execution_id = :execution)"
+OF_SEARCHES = "search_id IN (SELECT id FROM search WHERE execution_id = :execution)"
 IN_ORDER = (
     ("source", "1"),
     ("execution", "id = :execution"),
     ("package", "1"),
+    ("import", OWN),
     ("module", OWN),
     ("cell", OWN),
     ("architecture", "1"),
@@ -22,6 +24,8 @@ IN_ORDER = (
     ("manifest", "1"),
     ("array", OF_ENTITIES),
     ("compile", OWN),
+    ("search", OWN),
+    ("trial", OF_SEARCHES),
     ("run", OWN),
     ("param", OF_RUNS),
     ("optimizer", OF_RUNS),

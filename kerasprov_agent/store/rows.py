@@ -9,7 +9,7 @@ from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 
 
-def used(activity_id: str, entity_id: str, role: str, at: str) -> Operation:
+def used(activity_id: str, entity_id: str, role: str, at: str | None) -> Operation:
     """An activity used an entity."""
     return insert(
         "used", {"activity_id": activity_id, "entity_id": entity_id, "role": role, "at": at}

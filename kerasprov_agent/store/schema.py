@@ -1,7 +1,8 @@
 """The schema of the database: tables for the writer (singular); `views` are for people.
 
 Plain SQL that SQLite 3.25 understands: no STRICT tables and no `->>`, which older programs could
-not open. `docs/schema.md` is written from the comments here.
+not open. `docs/schema.md` is written from the comments here. Times and outcomes are always known
+of what was recorded; of what was imported they may be NULL.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ CREATE TABLE execution (
     role TEXT,                     -- as the job names it: chief, worker, ...
     label TEXT,                    -- the name its runs get
     tags TEXT,                     -- JSON object
-    kind TEXT,                     -- script, module, directory, zip, notebook, interactive, command
+    kind TEXT,                     -- script, module, directory, zip, notebook, interactive,
+                                   -- command; import: see that table
     script TEXT,                   -- path, or name of the module; NULL where there is none
     script_sha256 TEXT REFERENCES source (sha256),
     arguments TEXT,                -- JSON array, secrets blanked out
@@ -58,9 +60,9 @@ CREATE TABLE execution (
     host TEXT,
     pid INTEGER,
     process TEXT,                  -- boot id/pid namespace/start ticks: tells whether it still runs
-    started_at TEXT NOT NULL,      -- ISO 8601, UTC: when the agent was armed
+    started_at TEXT,               -- ISO 8601, UTC: when the agent was armed
     ended_at TEXT,
-    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    status TEXT,                   -- running, finished, failed, interrupted
     exit_status INTEGER,           -- known under `python -m kerasprov_agent`, else NULL
     exception_type TEXT,
     exception TEXT,                -- its message
@@ -83,6 +85,15 @@ CREATE TABLE execution (
     git_diff_sha256 TEXT REFERENCES source (sha256)
 );
 CREATE INDEX execution_job ON execution (job);
+
+-- What an execution was imported from; without a row here it was recorded.
+CREATE TABLE import (
+    execution_id TEXT PRIMARY KEY REFERENCES execution (id),
+    format TEXT NOT NULL,          -- MonetDB dump, DLProv document, TensorBoard, CSVLogger, MLflow
+    path TEXT NOT NULL,            -- the file or folder
+    imported_at TEXT NOT NULL,
+    repairs TEXT                   -- JSON array: what was mended, left out or not understood
+);
 
 -- A module of the program's own that it has imported: outside the interpreter and its packages.
 CREATE TABLE module (
@@ -112,7 +123,7 @@ CREATE TABLE package (
 -- A model's structure by content; models built alike share it.
 CREATE TABLE architecture (
     id TEXT PRIMARY KEY,           -- sha256 of the description
-    class_name TEXT NOT NULL,
+    class_name TEXT,
     name TEXT,
     config TEXT,                   -- Keras' configuration as JSON; NULL where the class has none
     layers INTEGER,                -- nested ones included
@@ -127,7 +138,7 @@ CREATE TABLE layer (
     architecture_id TEXT NOT NULL REFERENCES architecture (id),
     position INTEGER NOT NULL,
     name TEXT NOT NULL,            -- of a layer in a nested model: outer/inner
-    class_name TEXT NOT NULL,
+    class_name TEXT,
     activation TEXT,
     dropout_rate REAL,
     units INTEGER,
@@ -258,10 +269,10 @@ CREATE TABLE run (
     kind TEXT NOT NULL,            -- fit, train_on_batch, loop (of the program over an optimizer)
     label TEXT NOT NULL,           -- setting `name`, or the script's name
     name TEXT NOT NULL UNIQUE,     -- the label, with a number where it was taken
-    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    status TEXT,                   -- running, finished, failed, interrupted
     exception_type TEXT,
     exception TEXT,
-    started_at TEXT NOT NULL,
+    started_at TEXT,
     training_started_at TEXT,      -- data prepared, model built, first epoch about to begin
     ended_at TEXT,
     compile_id TEXT REFERENCES compile (id),
@@ -281,7 +292,8 @@ CREATE TABLE run (
     steps_per_epoch INTEGER,
     epochs_planned INTEGER,
     epochs_finished INTEGER,       -- NULL while it runs: count the rows of epoch
-    stopped_early INTEGER          -- 1: fit returned before the planned epochs were over
+    stopped_early INTEGER,         -- 1: fit returned before the planned epochs were over
+    note TEXT                      -- what a person says of it: `kerasprov note`
 );
 CREATE INDEX run_execution ON run (execution_id);
 CREATE INDEX run_label ON run (label);
@@ -289,7 +301,7 @@ CREATE INDEX run_label ON run (label);
 -- Every argument and hyperparameter of a run, under the place it came from.
 CREATE TABLE param (
     run_id TEXT NOT NULL REFERENCES run (id),
-    source TEXT NOT NULL,          -- fit, optimizer, seed, trial, distribution
+    source TEXT NOT NULL,          -- fit, optimizer, seed, trial, distribution, import
     name TEXT NOT NULL,
     value,                         -- as Python had it; lists and dicts as JSON
     PRIMARY KEY (run_id, source, name)
@@ -317,7 +329,7 @@ CREATE TABLE change (
     run_id TEXT NOT NULL REFERENCES run (id),
     position INTEGER NOT NULL,
     epoch INTEGER,                 -- NULL: before the first, or in a loop without epochs
-    at TEXT NOT NULL,              -- when it was seen
+    at TEXT,                       -- when it was seen
     name TEXT NOT NULL,            -- learning_rate, loss_scale, ...
     old,
     new,
@@ -349,11 +361,12 @@ CREATE TABLE callback (
 CREATE TABLE epoch (
     run INTEGER NOT NULL REFERENCES run (number),
     epoch INTEGER NOT NULL,        -- counted from 0, as Keras does
-    started_at REAL NOT NULL,      -- seconds since 1970 UTC, before the callbacks' on_epoch_begin
+    started_at REAL,               -- seconds since 1970 UTC, before the callbacks' on_epoch_begin
     train_seconds REAL,            -- until the device has finished the last training step
     validation_seconds REAL,       -- NULL: no validation in this epoch
     callback_seconds REAL,         -- in the callbacks' on_epoch_begin and on_epoch_end
     first_step_seconds REAL,       -- until the first step returned; tracing and compiling show here
+    whole_seconds REAL,            -- of an imported epoch all its time, parts of it not told apart
     synchronized INTEGER,          -- 1: the device was waited for where a clock was read
     steps INTEGER,
     learning_rate REAL,            -- in force during the epoch, after on_epoch_begin
@@ -382,10 +395,10 @@ CREATE TABLE evaluation (
     epoch INTEGER,                 -- evaluated within that run, in this epoch
     model_id TEXT REFERENCES entity (id),
     data_id TEXT REFERENCES entity (id),
-    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    status TEXT,                   -- running, finished, failed, interrupted
     exception_type TEXT,
     exception TEXT,
-    started_at TEXT NOT NULL,
+    started_at TEXT,
     ended_at TEXT,
     batch_size INTEGER,
     steps INTEGER,
@@ -413,7 +426,7 @@ CREATE TABLE activity (
     data_id TEXT REFERENCES entity (id),   -- what the first call was given
     calls INTEGER,                 -- so many of predict or the like
     seconds REAL,                  -- in these calls, all together
-    started_at TEXT NOT NULL,      -- of the first call
+    started_at TEXT,               -- of the first call
     ended_at TEXT                  -- of the last call
 );
 CREATE INDEX activity_execution ON activity (execution_id);
@@ -423,7 +436,7 @@ CREATE TABLE used (
     activity_id TEXT NOT NULL,
     entity_id TEXT NOT NULL REFERENCES entity (id),
     role TEXT NOT NULL,            -- initial_model, model, training_data, validation_data, ...
-    at TEXT NOT NULL,
+    at TEXT,
     PRIMARY KEY (activity_id, entity_id, role)
 ) WITHOUT ROWID;
 CREATE INDEX used_entity ON used (entity_id);
@@ -431,7 +444,7 @@ CREATE INDEX used_entity ON used (entity_id);
 CREATE TABLE generated (
     entity_id TEXT PRIMARY KEY REFERENCES entity (id),
     activity_id TEXT NOT NULL,
-    at TEXT NOT NULL
+    at TEXT
 ) WITHOUT ROWID;
 
 CREATE TABLE derived (

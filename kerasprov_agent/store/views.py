@@ -34,9 +34,11 @@ SELECT
     r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
     e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags, e.job, e.rank,
-    r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id, r.id, r.execution_id
+    r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id,
+    i.format AS imported_from, r.note, r.id, r.execution_id
 FROM run r
 JOIN execution e ON e.id = r.execution_id
+LEFT JOIN import i ON i.execution_id = e.id
 LEFT JOIN architecture a ON a.id = r.architecture_id;
 
 -- One row a search for hyperparameters.
@@ -67,7 +69,7 @@ SELECT
     r.name, r.optimizer, r.loss AS loss_function, r.batch_size, a.activation, a.dropout, a.layers,
     a.class_name AS model,
     strftime('%Y-%m-%dT%H:%M:%fZ', p.started_at, 'unixepoch') AS started,
-    coalesce(p.train_seconds, 0) + coalesce(p.validation_seconds, 0) AS seconds,
+    coalesce(p.train_seconds + coalesce(p.validation_seconds, 0), p.whole_seconds) AS seconds,
     p.*
 FROM epoch p
 JOIN run r ON r.number = p.run
@@ -202,6 +204,13 @@ WHERE NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = m.set_id)
         SELECT 1 FROM file a JOIN file b ON b.sha256 = a.sha256
         WHERE a.entity_id = m.set_id AND b.entity_id = w.set_id
     );
+
+-- One row an execution that was imported, with what had to be mended.
+CREATE VIEW imports AS
+SELECT
+    e.label AS name, i.format, i.path, i.imported_at, i.repairs,
+    (SELECT group_concat(r.number) FROM run r WHERE r.execution_id = e.id) AS runs, i.execution_id
+FROM import i JOIN execution e ON e.id = i.execution_id;
 
 -- One row an installed package of an execution.
 CREATE VIEW packages AS

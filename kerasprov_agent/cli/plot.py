@@ -1,0 +1,100 @@
+"""`kerasprov plot`: curves and times of runs, in a file or in the terminal."""
+
+from __future__ import annotations
+
+import click
+
+from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.tables import print_rows
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.plots.series import Group, common_metrics, groups
+from kerasprov_agent.query import Record, Row, open_record
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@database_option
+@form_options
+@click.option(
+    "--metric", "metrics", multiple=True, help="Accuracy and loss by default; repeatable."
+)
+@click.option("--by", multiple=True, metavar="NAME", help="Group by a hyperparameter; repeatable.")
+@click.option("--where", metavar="CONDITION", help="The runs for which this holds.")
+@click.option("--time", "is_time", is_flag=True, help="The mean time of an epoch instead.")
+@click.option("-o", "--output", metavar="FILE", help="PNG, SVG or PDF, by the name's ending.")
+def plot(
+    runs: tuple[str, ...],
+    db: str,
+    form: str | None,
+    metrics: tuple[str, ...],
+    by: tuple[str, ...],
+    where: str | None,
+    is_time: bool,
+    output: str | None,
+) -> None:
+    """Draw the curves of RUN, all runs without one, by epoch: training solid, validation dashed.
+
+    \b
+    kerasprov plot 1 2 -o curves.png
+    kerasprov plot --metric val_accuracy --by activation
+    kerasprov plot --time --by optimizer
+    """
+    with open_record(db) as record:
+        chosen = _chosen(record, runs, where, by)
+        wanted = [] if is_time else list(metrics) or common_metrics(chosen)
+        found = groups(record, chosen, wanted, by)
+    if is_time:
+        found = [group for group in found if group.seconds]
+        if not found:
+            raise KerasProvError("of these runs the time of no epoch is known")
+    if form is not None:
+        print_rows(_times(found) if is_time else _points(found, wanted), form)
+    elif output is None:
+        from kerasprov_agent.plots import terminal
+
+        click.echo(terminal.times(found) if is_time else terminal.curves(found, wanted))
+    else:
+        from kerasprov_agent.plots import figure
+
+        if is_time:
+            figure.times(output, found)
+        else:
+            figure.curves(output, found, wanted)
+
+
+def _chosen(
+    record: Record, texts: tuple[str, ...], where: str | None, by: tuple[str, ...]
+) -> list[Row]:
+    rows = record.runs(columns=by, where=where)
+    if texts:
+        wanted = {record.find(text)["run"] for text in texts}
+        rows = [row for row in rows if row["run"] in wanted]
+    if not rows:
+        raise KerasProvError("no run is like that; those there are: kerasprov runs")
+    return rows[::-1]
+
+
+def _times(found: list[Group]) -> list[Row]:
+    return [
+        {
+            "group": group.name,
+            "runs": len(group.runs),
+            "epochs": len(group.seconds),
+            "seconds_per_epoch": sum(group.seconds) / len(group.seconds),
+        }
+        for group in found
+    ]
+
+
+def _points(found: list[Group], metrics: list[str]) -> list[Row]:
+    """What is drawn, as numbers: the mean of a group's runs."""
+    return [
+        {"group": group.name, "metric": name, "epoch": epoch, "value": value}
+        for group in found
+        for metric in metrics
+        for name in (metric, f"val_{metric}")
+        for epoch, value in group.mean(name)
+    ]
+
+
+COMMANDS = (plot,)

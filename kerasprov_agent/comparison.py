@@ -1,0 +1,140 @@
+"""What runs differ in, and what came of it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from kerasprov_agent.query import Record, Row
+
+HYPERPARAMETERS = (
+    "kind", "model", "optimizer", "learning_rate", "batch_size", "epochs", "loss", "activation",
+    "dropout", "layers", "parameters", "steps_per_epoch",
+)  # fmt: skip
+DATA = ("samples", "validation_samples", "validation_source")
+LAYER = ("class_name", "activation", "dropout_rate", "units", "filters", "kernel_size",
+         "output_shape", "parameters", "trainable", "dtype")  # fmt: skip
+MACHINE = frozenset(("platform", "cpu", "cpu_count", "gpus", "host", "rank", "world_size"))
+CODE = frozenset(("git_commit", "git_branch", "git_remote", "git_dirty", "script", "arguments"))
+
+Facts = dict[str, dict[str, Any]]
+
+
+def compare(record: Record, runs: Sequence[Row]) -> dict[str, list[Row]]:
+    """What runs differ in, by section: rows of `name` and a value for each run's name.
+
+    The section `outcome` has all there is, the section `code` a unified diff of each run against
+    the first one.
+    """
+    told = [_facts(record, run) for run in runs]
+    names = [run["name"] for run in runs]
+    found: dict[str, list[Row]] = {}
+    for section in told[0]:
+        facts = [one[section] for one in told]
+        rows = [
+            {"name": key, **dict(zip(names, values, strict=True))}
+            for key in dict.fromkeys(key for one in facts for key in one)
+            if (values := [one.get(key) for one in facts])
+            and (section == "outcome" or len(set(map(repr, values))) > 1)
+        ]
+        found[section] = rows
+    found["code"] = [
+        {"run": run["name"], **change}
+        for run in runs[1:]
+        for change in _code_changes(record.code(runs[0]), record.code(run))
+    ]
+    return found
+
+
+def _facts(record: Record, run: Row) -> Facts:
+    environment = record.environment(run)
+    process = {row["name"]: row["value"] for row in environment if row["kind"] == "process"}
+    tags = json.loads(record.execution(run)["tags"] or "{}")
+    settings = {name: run[name] for name in HYPERPARAMETERS}
+    for row in record.params(run):
+        settings.setdefault(row["name"], row["value"])
+    settings |= {name: process.get(name) for name in ("script", "arguments", "git_commit")}
+    settings |= {f"tag {name}": value for name, value in tags.items()}
+    return {
+        "settings": settings,
+        "layers": {row["name"]: _layer(row) for row in record.layers(run)},
+        "data": {name: run[name] for name in DATA} | _inputs(record, run) | _files(record, run),
+        "environment": {
+            **{k: v for k, v in process.items() if k not in MACHINE | CODE},
+            **{row["name"]: row["value"] for row in environment if row["kind"] == "variable"},
+        },
+        "packages": {row["name"]: row["value"] for row in environment if row["kind"] == "package"},
+        "machine": {name: process.get(name) for name in process if name in MACHINE},
+        "outcome": _outcome(record, run),
+    }  # fmt: skip
+
+
+def _layer(row: Row) -> str:
+    return ", ".join(f"{name} {row[name]}" for name in LAYER if row[name] is not None)
+
+
+def _inputs(record: Record, run: Row) -> Row:
+    return {
+        " ".join(filter(None, (row["used_as"], row["role"], row["path"]))): " ".join(
+            filter(None, (row["shape"], row["dtype"]))
+        )
+        for row in record.inputs(run)
+        if row["role"]
+    }
+
+
+def _files(record: Record, run: Row) -> Row:
+    """What the program read, by name: the same content elsewhere is the same data."""
+    return {
+        f"file {os.path.basename(row['path'])}": row["sha256"] or row["partial_sha256"]
+        for row in record.files(run)
+        if row["used_by"]
+    }
+
+
+def _outcome(record: Record, run: Row) -> Row:
+    epochs = record.epochs(run)
+    seconds = [row["seconds"] for row in epochs if row["seconds"] is not None]
+    told: Row = {
+        "status": run["status"],
+        "epochs finished": run["epochs_finished"],
+        "seconds": run["seconds"],
+        "seconds per epoch": sum(seconds) / len(seconds) if seconds else None,
+    }
+    for name, last in run["metrics"].items():
+        values = [row["metrics"].get(name) for row in epochs]
+        numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
+        told[name] = last
+        if numbers:
+            told |= {f"{name}, least": min(numbers), f"{name}, greatest": max(numbers)}
+    for row in record.evaluations(run):
+        if row["epoch"] is None:
+            told |= {f"{name}, evaluated": value for name, value in row["metrics"].items()}
+    return told
+
+
+def _code_changes(a: list[Row], b: list[Row]) -> list[Row]:
+    """Unified diffs of what two runs have in common in name, or only one of them has."""
+    before, after = ({_key(one): one["text"] for one in side} for side in (a, b))
+    found = []
+    for key in dict.fromkeys([*before, *after]):
+        lines = difflib.unified_diff(
+            before.get(key, "").splitlines(),
+            after.get(key, "").splitlines(),
+            f"a/{key}",
+            f"b/{key}",
+            lineterm="",
+        )
+        text = "\n".join(lines)
+        if text:
+            found.append({"name": key, "diff": text})
+    return found
+
+
+def _key(one: Row) -> str:
+    """A name by which code is found again where the same program lay elsewhere."""
+    name = os.path.basename(one["name"] or "") if one["kind"] != "cell" else one["name"]
+    return str(name) if one["kind"] != "git diff" else "git diff"

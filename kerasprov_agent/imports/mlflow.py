@@ -1,0 +1,212 @@
+"""Trainings in an MLflow store: its SQLite file, or its folder `mlruns`. MLflow is not needed."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.imports.found import Epoch, Training, number, run_values, utc
+
+FORMAT = "MLflow"
+
+STATUS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
+FILE_STATUS = {3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+"""How the folder numbers what the database names; 1 and 2 are running and scheduled."""
+TABLES = frozenset(("experiments", "runs", "params", "metrics", "tags"))
+COLUMNS = {
+    "user": "mlflow.user",
+    "script": "mlflow.source.name",
+    "git_commit": "mlflow.source.git.commit",
+    "git_branch": "mlflow.source.git.branch",
+    "git_remote": "mlflow.source.git.repoURL",
+}
+"""Columns of `execution`, and the tags in which MLflow keeps the same."""
+
+Point = tuple[str, float, int, int]
+"""A metric's name, value, milliseconds since 1970, step."""
+
+
+class Run(NamedTuple):
+    """A run as MLflow keeps it."""
+
+    id: str
+    name: str | None
+    experiment: str | None
+    status: str | None
+    start: int | None
+    end: int | None
+    params: dict[str, str]
+    tags: dict[str, str]
+    points: list[Point]
+
+
+def is_store(path: str) -> bool:
+    """Whether a file is a SQLite database with the tables of MLflow."""
+    with closing(_opened(path)) as connection:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        try:
+            return {name for (name,) in connection.execute(query)} >= TABLES
+        except sqlite3.Error:
+            return False
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is `mlruns`, an experiment in it, or a run."""
+    return bool(_folders(path))
+
+
+def read_store(path: str) -> Iterator[Training]:
+    """The runs of a database; deleted ones are left out."""
+    try:
+        with closing(_opened(path)) as connection:
+            for run in list(_stored(connection)):
+                yield _training(run, path)
+    except sqlite3.Error as exc:
+        raise KerasProvError(f"can't read {path}: {exc}") from exc
+
+
+def read_folder(path: str) -> Iterator[Training]:
+    """The runs of a folder; deleted ones are left out."""
+    for folder in _folders(path):
+        run = _filed(folder)
+        if run:
+            yield _training(run, os.path.realpath(folder))
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _stored(connection: sqlite3.Connection) -> Iterator[Run]:
+    query = (
+        "SELECT r.*, e.name AS experiment FROM runs r "
+        "LEFT JOIN experiments e ON e.experiment_id = r.experiment_id "
+        "WHERE r.lifecycle_stage = 'active' ORDER BY r.start_time, r.run_uuid"
+    )
+    for row in connection.execute(query):
+        own = (row["run_uuid"],)
+        points = connection.execute(
+            "SELECT key, CASE is_nan WHEN 1 THEN NULL ELSE value END, timestamp, step FROM metrics "
+            "WHERE run_uuid = ? ORDER BY timestamp",
+            own,
+        )
+        pairs = "SELECT key, value FROM {} WHERE run_uuid = ?"
+        yield Run(
+            row["run_uuid"],
+            row["name"],
+            row["experiment"],
+            row["status"],
+            row["start_time"],
+            row["end_time"],
+            dict(tuple(pair) for pair in connection.execute(pairs.format("params"), own)),
+            dict(tuple(pair) for pair in connection.execute(pairs.format("tags"), own)),
+            [(k, math.nan if v is None else v, at, step) for k, v, at, step in points],
+        )
+
+
+def _folders(path: str) -> list[str]:
+    """The folders of runs in a folder, down to two levels."""
+    found = []
+    for depth, (folder, below, files) in _levels(path):
+        if "meta.yaml" in files and "metrics" in below:
+            found.append(folder)
+            below.clear()
+        elif depth == 2:
+            below.clear()
+    return sorted(found)
+
+
+def _levels(path: str) -> Iterator[tuple[int, tuple[str, list[str], list[str]]]]:
+    for folder, below, files in os.walk(path):
+        below.sort()
+        depth = os.path.relpath(folder, path).count(os.sep) + (folder != path)
+        yield depth, (folder, below, files)
+
+
+def _filed(folder: str) -> Run | None:
+    meta = _meta(os.path.join(folder, "meta.yaml"))
+    if meta.get("lifecycle_stage") == "deleted":
+        return None
+    above = os.path.join(os.path.dirname(folder), "meta.yaml")
+    experiment = _meta(above).get("name") if os.path.exists(above) else None
+    points = [
+        (name, float(value), int(at), int(step[0]) if step else 0)
+        for name, text in _texts(os.path.join(folder, "metrics"))
+        for at, value, *step in (line.split() for line in text.splitlines() if line.strip())
+    ]
+    status: Any = meta.get("status")
+    return Run(
+        str(meta["run_id"]),
+        meta.get("run_name"),
+        experiment,
+        FILE_STATUS.get(status) if isinstance(status, int) else status,
+        meta.get("start_time"),
+        meta.get("end_time"),
+        dict(_texts(os.path.join(folder, "params"))),
+        dict(_texts(os.path.join(folder, "tags"))),
+        points,
+    )
+
+
+def _meta(path: str) -> dict[str, Any]:
+    try:
+        import yaml
+    except ImportError as exc:
+        raise KerasProvError("a folder of MLflow needs PyYAML: pip install pyyaml") from exc
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = yaml.safe_load(file)
+    except yaml.YAMLError as exc:
+        raise KerasProvError(f"{path} is no valid YAML: {' '.join(str(exc).split())}") from exc
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(folder: str) -> Iterator[tuple[str, str]]:
+    """The files of a folder: their names, which may have slashes, and what is in them."""
+    for place, below, files in os.walk(folder):
+        below.sort()
+        for name in sorted(files):
+            path = os.path.join(place, name)
+            with open(path, encoding="utf-8") as file:
+                yield os.path.relpath(path, folder).replace(os.sep, "/"), file.read()
+
+
+def _training(run: Run, path: str) -> Training:
+    told = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
+    execution = {column: run.tags[tag] for column, tag in COLUMNS.items() if tag in run.tags}
+    # MLflow keeps texts; numbers are numbers again.
+    params = {
+        key: found if (found := number(value)) is not None else value
+        for key, value in run.params.items()
+    }
+    return Training(
+        FORMAT,
+        path,
+        run.id,
+        run.name or run.experiment or "mlflow",
+        status=STATUS.get(run.status or ""),
+        started_at=utc(run.start / 1000) if run.start else None,
+        ended_at=utc(run.end / 1000) if run.end else None,
+        parent_key=run.tags.get("mlflow.parentRunId"),
+        values=run_values(params),
+        execution=execution,
+        tags={**told, **({"experiment": run.experiment} if run.experiment else {})},
+        params=params,
+        epochs=_epochs(run.points),
+    )
+
+
+def _epochs(points: Iterable[Point]) -> list[Epoch]:
+    """A step of MLflow is an epoch of Keras; of several values at one step the last one counts."""
+    found: dict[int, dict[str, Any]] = {}
+    for name, value, _, step in points:
+        found.setdefault(step, {})[name] = value
+    return [Epoch(metrics, step) for step, metrics in sorted(found.items())]

@@ -1,0 +1,202 @@
+"""From what an import has found to rows of the store. Storing it again adds nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from kerasprov_agent import __version__
+from kerasprov_agent.describe.models import dropout_rate, hidden_activation
+from kerasprov_agent.imports.found import Item, Step, Test, Training
+from kerasprov_agent.store import rows
+from kerasprov_agent.store.operations import Operation, fill, insert, measured, update
+
+_SPACE = uuid.UUID("1f2c9a4e-6f5b-5c0e-9d6e-0a6b7c1f4d52")
+
+
+def execution_id(kind: str, key: str) -> str:
+    """The id of an imported execution: the same whenever and wherever it is imported."""
+    return str(uuid.uuid5(_SPACE, f"{kind}\n{key}"))
+
+
+def operations(training: Training, imported_at: str) -> Iterator[Operation]:
+    """All rows of a training."""
+    yield from _Rows(training, imported_at).all()
+
+
+class _Rows:
+    def __init__(self, training: Training, imported_at: str) -> None:
+        self.found, self.imported_at = training, imported_at
+        self.execution = execution_id(training.format, training.key)
+        self.run = f"{self.execution}#fit-1"
+        self._entities: dict[str, str] = {}
+
+    def all(self) -> Iterator[Operation]:
+        found = self.found
+        yield insert("execution", self._execution_row())
+        yield insert(
+            "import",
+            {
+                "execution_id": self.execution,
+                "format": found.format,
+                "path": found.path,
+                "imported_at": self.imported_at,
+                "repairs": _json(found.repairs),
+            },
+        )
+        if found.has_run:
+            yield from self._training()
+        for number, step in enumerate(found.steps, 1):
+            yield from self._step(f"{self.execution}#step-{number}", step)
+        for number, test in enumerate(found.tests, 1):
+            yield from self._test(f"{self.execution}#evaluate-{number}", test)
+
+    def _execution_row(self) -> dict[str, Any]:
+        found = self.found
+        return {
+            "id": self.execution,
+            "label": found.label,
+            "kind": "import",
+            "tags": _json(found.tags),
+            "status": found.status,
+            "started_at": found.started_at,
+            "ended_at": found.ended_at,
+            "agent_version": __version__,
+            **found.execution,
+        }
+
+    def _training(self) -> Iterator[Operation]:
+        found = self.found
+        architecture = None
+        if found.layers or found.layer_count is not None:
+            architecture = yield from self._architecture()
+        parent = found.parent_key
+        yield insert(
+            "run",
+            {
+                "id": self.run,
+                "execution_id": self.execution,
+                "parent_id": parent and f"{execution_id(found.format, parent)}#fit-1",
+                "kind": "fit",
+                "label": found.label,
+                "architecture_id": architecture,
+                "started_at": found.started_at,
+                **found.values,
+            },
+        )
+        yield from self._known_since()
+        yield from rows.params(self.run, "import", {k: _value(v) for k, v in found.params.items()})
+        for position, change in enumerate(found.changes):
+            row: dict[str, Any] = {"epoch": change.epoch, "at": change.at, "name": change.name}
+            row |= {"old": change.old, "new": change.new}
+            yield insert("change", {"run_id": self.run, "position": position, **row})
+        for epoch in found.epochs:
+            row = {"epoch": epoch.number, "started_at": epoch.started_at}
+            row |= {"run_id": self.run, "whole_seconds": epoch.seconds}
+            yield measured("epoch", row, epoch.metrics)
+        for item in found.inputs:
+            entity = yield from self._entity(item)
+            yield rows.used(self.run, entity, item.role or "data", None)
+            if item.role in ("training_data", "validation_data"):
+                yield update("run", {f"{item.role}_id": entity}, {"id": self.run})
+        yield from self._made(self.run, found.outputs)
+
+    def _known_since(self) -> Iterator[Operation]:
+        """A training may have gone on since it was imported last, or more be known of it."""
+        found = self.found
+        told = {"status": found.status, "ended_at": found.ended_at}
+        last = {name: value for name, value in told.items() if value is not None}
+        first = {"started_at": found.started_at}
+        for table, own in (("run", self.run), ("execution", self.execution)):
+            yield fill(table, first, {"id": own})
+            if last:
+                yield update(table, last, {"id": own})
+        yield fill("execution", {"tags": _json(found.tags)}, {"id": self.execution})
+        yield update("run", {"epochs_finished": len(found.epochs)}, {"id": self.run})
+
+    def _architecture(self) -> Any:
+        found = self.found
+        layers = [
+            {"name": one.name, "activation": one.activation, "dropout_rate": one.dropout_rate}
+            for one in found.layers
+        ]
+        told = json.dumps([found.layer_count, layers], sort_keys=True)
+        architecture = hashlib.sha256(f"import {told}".encode()).hexdigest()
+        row: dict[str, Any] = {"id": architecture, "layers": found.layer_count}
+        row |= {"activation": hidden_activation(layers), "dropout": dropout_rate(layers)}
+        yield insert("architecture", row)
+        for position, layer in enumerate(layers):
+            yield insert("layer", {"architecture_id": architecture, "position": position, **layer})
+        return architecture
+
+    def _entity(self, item: Item) -> Any:
+        """A data set or file, once: what one step made and another used is one thing."""
+        key = _json([item.name, item.path, item.attributes]) or ""
+        if key in self._entities:
+            return self._entities[key]
+        kind = "dataset" if item.path is None else "file"
+        place = len(self._entities) + 1
+        entity = f"{self.execution}#{'data' if kind == 'dataset' else kind}-{place}"
+        self._entities[key] = entity
+        yield insert(
+            "entity",
+            {
+                "id": entity,
+                "execution_id": self.execution,
+                "kind": kind,
+                "name": item.name,
+                "details": _json(item.attributes),
+                "seen_at": self.imported_at,
+            },
+        )
+        if item.path is not None:
+            yield insert("file", {"entity_id": entity, "path": item.path, "role": item.role})
+        return entity
+
+    def _made(self, activity: str, items: list[Item]) -> Iterator[Operation]:
+        for item in items:
+            entity = yield from self._entity(item)
+            made = {"entity_id": entity, "activity_id": activity, "at": None}
+            yield insert("generated", made)
+
+    def _step(self, activity: str, step: Step) -> Iterator[Operation]:
+        yield insert(
+            "activity",
+            {
+                "id": activity,
+                "execution_id": self.execution,
+                "kind": "step",
+                "name": step.name,
+                "attributes": _json(step.attributes),
+                "status": step.status,
+                "started_at": step.started_at,
+                "ended_at": step.ended_at,
+            },
+        )
+        for item in step.inputs:
+            entity = yield from self._entity(item)
+            yield rows.used(activity, entity, "data", None)
+        yield from self._made(activity, step.outputs)
+
+    def _test(self, evaluation: str, test: Test) -> Iterator[Operation]:
+        data = None
+        if test.data:
+            data = yield from self._entity(test.data)
+            yield rows.used(evaluation, data, "data", None)
+        row: dict[str, Any] = {"id": evaluation, "execution_id": self.execution}
+        row["run_id"] = self.run
+        row |= {"data_id": data, "status": test.status, "started_at": test.at}
+        yield insert("evaluation", row)
+        yield measured("evaluation", {"id": evaluation}, test.metrics)
+
+
+def _json(value: Any) -> str | None:
+    return json.dumps(value, ensure_ascii=False, default=str) if value else None
+
+
+def _value(value: Any) -> Any:
+    simple = value is None or isinstance(value, (str, int, float))
+    return value if simple else json.dumps(value, ensure_ascii=False, default=str)

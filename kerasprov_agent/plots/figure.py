@@ -1,0 +1,88 @@
+"""Figures for papers, by matplotlib: PNG, SVG, PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.plots.series import VALIDATION, Group
+
+WIDTH, HEIGHT = 5.0, 3.6
+"""Inches of a panel."""
+LEGEND_ROWS = 12
+DECADES = 1000
+"""A metric whose greatest value is so many times its least gets a logarithmic axis."""
+
+
+def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
+    """A panel a metric, a colour a group: training solid, validation dashed.
+
+    Of several runs in a group each is a thin line, their mean a thick one.
+    """
+    figure, panels = _panels(path, len(metrics))
+    for panel, metric in zip(panels, metrics, strict=True):
+        for place, group in enumerate(groups):
+            colour = f"C{place % 10}"
+            for name, style in ((metric, "-"), (VALIDATION + metric, "--")):
+                lines = [line for line in group.lines if line.metric == name]
+                label = f"{group.name}{'' if name == metric else ', validation'}"
+                for line in lines if len(lines) > 1 else ():
+                    panel.plot(
+                        *zip(*line.points, strict=True), style, color=colour, lw=0.6, alpha=0.4
+                    )
+                if lines:
+                    mean = group.mean(name)
+                    panel.plot(*zip(*mean, strict=True), style, color=colour, lw=1.6, label=label)
+        if _spans_decades(groups, metric):
+            panel.set_yscale("log")
+        panel.set_xlabel("epoch")
+        panel.set_ylabel(metric)
+    _finish(path, figure, panels[0].get_legend_handles_labels())
+
+
+def times(path: str, groups: Sequence[Group]) -> None:
+    """The mean time of an epoch in each group."""
+    figure, (panel,) = _panels(path, 1)
+    means = [sum(group.seconds) / len(group.seconds) for group in groups]
+    bars = panel.barh([group.name for group in groups], means, color="C0")
+    panel.bar_label(bars, [f" {mean:.3g}" for mean in means])
+    panel.margins(x=0.15)
+    panel.invert_yaxis()
+    panel.set_xlabel("seconds per epoch, mean")
+    _finish(path, figure, ((), ()))
+
+
+def _spans_decades(groups: Sequence[Group], metric: str) -> bool:
+    """Whether most of a metric's curves would lie flat on the axis, as after a first bad epoch."""
+    names = (metric, VALIDATION + metric)
+    values = [v for group in groups for line in group.lines if line.metric in names
+              for _, v in line.points]  # fmt: skip
+    return bool(values) and min(values) > 0 and max(values) > DECADES * min(values)
+
+
+def _panels(path: str, count: int) -> tuple[Any, list[Any]]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise KerasProvError(
+            "a picture needs matplotlib: pip install matplotlib; without -o it is drawn here"
+        ) from exc
+    figure = Figure(figsize=(WIDTH * count, HEIGHT), layout="constrained")
+    known = sorted(FigureCanvasAgg.get_supported_filetypes())
+    if path.rpartition(".")[2].lower() not in known:
+        raise KerasProvError(f"{path}: the name must end in one of {', '.join(known)}")
+    panels = [figure.add_subplot(1, count, place + 1) for place in range(count)]
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def _finish(path: str, figure: Any, named: tuple[Sequence[Any], Sequence[str]]) -> None:
+    handles, labels = named
+    if labels:
+        columns = -(-len(labels) // LEGEND_ROWS)
+        figure.legend(handles, labels, loc="outside right center", ncols=columns, frameon=False,
+                      fontsize="small")  # fmt: skip
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,152 @@
+"""Questions such as `epochs.epoch, epochs.loss where epochs.val_loss < 0.5`, as SQL over the views.
+
+Entities are joined by the run that they belong to; where an aggregate is asked for, the rest is
+what it is grouped by. Conditions are those of `conditions`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from lark import Token, v_args
+
+from kerasprov_agent.conditions import SQL, ToSQL, parse, unknown
+from kerasprov_agent.errors import KerasProvError
+
+OF_RUNS = (
+    "runs", "epochs", "evaluations", "layers", "params", "changes", "events", "callbacks",
+    "optimizers", "inputs", "activities",
+)  # fmt: skip
+"""Views with a column `run`, in the order in which a name without an entity is looked for."""
+OF_EXECUTIONS = {"files": "execution_id", "packages": "execution_id", "executions": "id"}
+"""Views of a whole program, and which of their columns has its id."""
+OWN_TERMS = {"first", "last"}
+"""Aggregates that SQLite does not have."""
+EXAMPLE = "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.5"
+
+
+def compile_question(text: str, connection: sqlite3.Connection) -> SQL:
+    """The SQL of a question; raises `KerasProvError` with one line that says what is wrong."""
+    return parse(text, "question", _ToQuestion(Entities(connection)), "question", EXAMPLE)
+
+
+class Entities:
+    """What a question may speak of: the columns of the views, as `entity.attribute`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.columns: dict[str, dict[str, str]] = {}
+        for view in (*OF_RUNS, *OF_EXECUTIONS):
+            query = "SELECT name FROM pragma_table_info(?)"
+            names = [name for (name,) in connection.execute(query, (view,))]
+            self.columns[view] = {name.lower(): name for name in names}
+        # Two metrics whose names differ in case only have columns of other names.
+        for name, column in connection.execute("SELECT name, column_name FROM metric"):
+            for view in ("epochs", "evaluations"):
+                if column.lower() in self.columns[view]:
+                    self.columns[view].setdefault(name.lower(), column)
+        self.used: dict[str, None] = {}
+
+    def names(self) -> Iterable[str]:
+        """All names."""
+        return [f"{view}.{name}" for view, names in self.columns.items() for name in names.values()]
+
+    def column(self, name: str) -> SQL | None:
+        """A column of a view; without an entity that of one already spoken of, or the first."""
+        entity, _, attribute = name.lower().rpartition(".")
+        if entity and entity not in self.columns:
+            raise unknown(entity, self.columns, "entity")
+        views = [entity] if entity else [*self.used, *self.columns]
+        for view in views:
+            column = self.columns[view].get(attribute)
+            if column is not None:
+                self.used[view] = None
+                return SQL(f"{view}.{_quoted(column)}")
+        return None
+
+    def aggregate(self, function: str, name: str) -> SQL | None:
+        """An aggregate over all that a group has."""
+        found = self.column(name)
+        if found is not None and function in OWN_TERMS:
+            raise KerasProvError(f"{function}() can't be asked for here; min, max, avg, count can")
+        return found and SQL(f"{function}({found.text})")
+
+    def source(self) -> str:
+        """What follows FROM: the views that were spoken of, joined."""
+        views = list(self.used)
+        if len(views) == 1:
+            return views[0]
+        joins = ["runs"]
+        for view in views:
+            if view in OF_EXECUTIONS:
+                joins.append(f"JOIN {view} ON {view}.{OF_EXECUTIONS[view]} = runs.execution_id")
+            elif view != "runs":
+                joins.append(f"JOIN {view} ON {view}.run = runs.run")
+        return " ".join(joins)
+
+
+@v_args(inline=True)
+class _ToQuestion(ToSQL):
+    """From the leaves to the root; projections before conditions, as they are written."""
+
+    def __init__(self, columns: Entities) -> None:
+        super().__init__(columns)
+        self._entities = columns
+
+    def asked(self, name: str) -> tuple[str, SQL, bool]:
+        """A column that is asked for: its name, its SQL, whether it is an aggregate."""
+        return name, self.column(name), False
+
+    def asked_aggregate(self, function: Token, name: str) -> tuple[str, SQL, bool]:
+        return f"{function.lower()}({name})", super().aggregate(function, name), True
+
+    def everything(self, token: Token) -> tuple[str, SQL, bool]:
+        """`entity.*`."""
+        entity = str(token).rpartition(".")[0].lower()
+        if entity not in self._entities.columns:
+            raise unknown(entity, self._entities.columns, "entity")
+        self._entities.used[entity] = None
+        return "", SQL(f"{entity}.*"), False
+
+    def aggregate(self, function: Token, name: str) -> SQL:
+        raise KerasProvError(f"{function}({name}) can be asked for, but not be a condition")
+
+    def ordered_aggregate(self, function: Token, name: str) -> SQL:
+        return super().aggregate(function, name)
+
+    def condition(self, part: SQL) -> tuple[str, SQL]:
+        return "WHERE", part
+
+    def by(self, part: SQL, direction: Token | str = "asc") -> str:
+        return f"{part.text} {direction.upper()}"
+
+    def order(self, *parts: str) -> tuple[str, SQL]:
+        return "ORDER BY", SQL(", ".join(parts))
+
+    def limit(self, number: Token) -> tuple[str, SQL]:
+        return "LIMIT", SQL("?", (int(number),))
+
+    def question(self, *parts: tuple[str, SQL, bool] | tuple[str, SQL]) -> SQL:
+        asked = [part for part in parts if len(part) == 3]
+        clauses = {part[0]: part[1] for part in parts if len(part) == 2}
+        columns = [
+            f"{found.text} AS {_quoted(name)}" if name else found.text for name, found, _ in asked
+        ]
+        text = f"SELECT {', '.join(columns)} FROM {self._entities.source()}"
+        values: tuple[object, ...] = ()
+        if "WHERE" in clauses:
+            text += f" WHERE {clauses['WHERE'].text}"
+            values += clauses["WHERE"].values
+        plain = [found.text for _, found, is_aggregate in asked if not is_aggregate]
+        if plain and len(plain) < len(asked):
+            text += f" GROUP BY {', '.join(plain)}"
+        for word in ("ORDER BY", "LIMIT"):
+            if word in clauses:
+                text += f" {word} {clauses[word].text}"
+                values += clauses[word].values
+        return SQL(text, values)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
