@@ -52,6 +52,9 @@ class Lineage:
                 raise UnknownRun(message) from exc
             row = self._one("SELECT * FROM run WHERE id = ?", run["id"])
             found = [row["trained_model_id"] or row["initial_model_id"] or ""]
+            if not any(found):  # imported: the files that it made stand for its model
+                made = "SELECT entity_id FROM generated WHERE activity_id = ?"
+                found = [one["entity_id"] for one in self.record.query(made, (run["id"],))]
         return [one for one in found if one]
 
     def _of_path(self, text: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.errors import UnknownRun, Unusable
 from kerasprov_agent.store import database, liveness
+from kerasprov_agent.store.views import EPOCH_SECONDS
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -176,8 +177,7 @@ class Record:
 
     def epochs(self, run: Row) -> list[Row]:
         """The epochs of a run: the columns of `epoch`, `seconds`, `metrics` by their true names."""
-        seconds = "coalesce(train_seconds + coalesce(validation_seconds, 0), whole_seconds)"
-        query = f"SELECT *, {seconds} AS seconds FROM epoch WHERE run = ? ORDER BY epoch"
+        query = f"SELECT *, {EPOCH_SECONDS} AS seconds FROM epoch WHERE run = ? ORDER BY epoch"
         rows = self.query(query, (run["run"],))
         return [self._measured(row) for row in rows]
 

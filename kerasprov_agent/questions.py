@@ -16,7 +16,7 @@ from kerasprov_agent.errors import KerasProvError
 
 OF_RUNS = (
     "runs", "epochs", "evaluations", "layers", "params", "changes", "events", "callbacks",
-    "optimizers", "inputs", "activities",
+    "optimizers", "inputs", "activities", "steps",
 )  # fmt: skip
 """Views with a column `run`, in the order in which a name without an entity is looked for."""
 OF_EXECUTIONS = {"files": "execution_id", "packages": "execution_id", "executions": "id"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.conditions import SQL, compile_condition, unknown
 from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.store.views import EPOCH_SECONDS
 
 if TYPE_CHECKING:
     from kerasprov_agent.query import Record
@@ -57,9 +58,9 @@ class RunColumns:
     def aggregate(self, function: str, name: str) -> SQL | None:
         """A value over the epochs of a run: of a metric, or of a column of `epoch`."""
         column = self._metrics.get(name.lower()) or self._epoch.get(name.lower())
-        if column is None:
+        if column is None and name.lower() != "seconds":
             return None
-        quoted = _quoted(column)
+        quoted = _quoted(column) if column else EPOCH_SECONDS
         if function in SQL_FUNCTIONS:
             return SQL(f"(SELECT {function}({quoted}) FROM epoch p WHERE p.run = runs.run)")
         order = "ASC" if function == "first" else "DESC"

@@ -70,6 +70,15 @@ def python(
     )
 
 
+def kerasprov(*words: str | Path) -> Any:
+    """Run the command in this process; its status, stdout and stderr."""
+    from click.testing import CliRunner
+
+    from kerasprov_agent.cli import main
+
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
 def recorded(
     directory: Path, script: str, *options: str, name: str = "train.py", **variables: str
 ) -> subprocess.CompletedProcess[bytes]:

@@ -75,6 +75,7 @@ from kerasprov_agent.cli import (  # noqa: E402
     care,
     compare,
     documents,
+    export,
     imports,
     lineage,
     plot,
@@ -85,7 +86,7 @@ from kerasprov_agent.cli import (  # noqa: E402
 )
 
 for _module in (
-    runs, show, compare, plot, questions, lineage, documents, imports, care, setup,
+    runs, show, compare, plot, questions, lineage, documents, imports, export, care, setup,
 ):  # fmt: skip
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -118,8 +118,11 @@ class _Document:
             elif step in TESTING:
                 found.tests += self._tests(inputs, outputs)
             else:
+                told = {
+                    name: value for one in (*inputs, *outputs) for name, value in _own(one).items()
+                }
                 before, after = list(map(_item, inputs)), list(map(_item, outputs))
-                found.steps.append(Step(step, {}, before, after))
+                found.steps.append(Step(step, told, before, after))
         return found
 
     def _agents_of(self, execution: str) -> dict[str, Any]:

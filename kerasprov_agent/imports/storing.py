@@ -102,7 +102,7 @@ class _Rows:
             yield rows.used(self.run, entity, item.role or "data", None)
             if item.role in ("training_data", "validation_data"):
                 yield update("run", {f"{item.role}_id": entity}, {"id": self.run})
-        yield from self._made(self.run, found.outputs)
+        yield from self._made(self.run, found.outputs, found.inputs)
 
     def _known_since(self) -> Iterator[Operation]:
         """A training may have gone on since it was imported last, or more be known of it."""
@@ -156,11 +156,15 @@ class _Rows:
             yield insert("file", {"entity_id": entity, "path": item.path, "role": item.role})
         return entity
 
-    def _made(self, activity: str, items: list[Item]) -> Iterator[Operation]:
+    def _made(self, activity: str, items: list[Item], sources: list[Item]) -> Iterator[Operation]:
+        """What an activity made, of all that it used: so the source declares it."""
         for item in items:
             entity = yield from self._entity(item)
             made = {"entity_id": entity, "activity_id": activity, "at": None}
             yield insert("generated", made)
+            for source in sources:
+                origin = yield from self._entity(source)
+                yield rows.derived(entity, origin, activity, "declared")
 
     def _step(self, activity: str, step: Step) -> Iterator[Operation]:
         yield insert(
@@ -179,7 +183,7 @@ class _Rows:
         for item in step.inputs:
             entity = yield from self._entity(item)
             yield rows.used(activity, entity, "data", None)
-        yield from self._made(activity, step.outputs)
+        yield from self._made(activity, step.outputs, step.inputs)
 
     def _test(self, evaluation: str, test: Test) -> Iterator[Operation]:
         data = None

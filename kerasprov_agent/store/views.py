@@ -1,5 +1,8 @@
 """The views of the database: plural, made for people, hyperparameters as columns."""
 
+EPOCH_SECONDS = "coalesce(train_seconds + coalesce(validation_seconds, 0), whole_seconds)"
+"""How long an epoch took, the callbacks apart."""
+
 VIEWS = """
 -- One row a process.
 CREATE VIEW executions AS
@@ -130,6 +133,16 @@ CREATE VIEW activities AS
 SELECT r.number AS run, r.name AS run_name, v.*
 FROM activity v LEFT JOIN run r ON r.id = v.run_id;
 
+-- One row an attribute of a step that the program told of, or an import; of one without any a row.
+CREATE VIEW steps AS
+SELECT
+    r.number AS run, r.name AS run_name, v.name AS step, j.key AS attribute, j.value, v.status,
+    v.started_at, v.ended_at, v.id, v.execution_id
+FROM activity v
+LEFT JOIN run r ON r.execution_id = v.execution_id
+LEFT JOIN json_each(v.attributes) j
+WHERE v.kind = 'step';
+
 -- One row an array that was fed to a run.
 CREATE VIEW inputs AS
 SELECT
@@ -145,6 +158,10 @@ CREATE VIEW files AS
 SELECT
     f.path, f.role, f.files, f.bytes, f.modified_at, f.sha256, f.partial_sha256,
     g.activity_id AS generated_by, g.at AS generated_at,
+    coalesce(
+        (SELECT coalesce(v.name, v.kind) FROM activity v WHERE v.id = g.activity_id),
+        (SELECT r.kind FROM run r WHERE r.id = g.activity_id)
+    ) AS made_by,
     (SELECT group_concat(u.activity_id) FROM used u WHERE u.entity_id = f.entity_id) AS used_by,
     x.label AS execution, x.script, x.host, e.kind, f.entity_id AS id, e.execution_id
 FROM file f

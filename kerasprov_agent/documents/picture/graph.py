@@ -60,10 +60,8 @@ class Graph:
             # A bundle states again what the document or another bundle has stated.
             node = Node(statement.kind, str(statement.id), attributes)
             if statement.kind == "activity":
-                node.rows += [
-                    ("from", _clock(statement.formal[0])),
-                    ("to", _clock(statement.formal[1])),
-                ]
+                told = zip(("from", "to"), statement.formal, strict=False)
+                node.rows += [(word, _clock(time)) for word, time in told if time]
             self.nodes.setdefault(node.id, node)
         else:
             self._relations.setdefault(statement.kind, []).append(statement.formal)
@@ -250,6 +248,6 @@ def _short(value: Value) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _clock(time: str | None) -> str:
+def _clock(time: str) -> str:
     """The time of day in UTC, to the second."""
-    return Name(time[11:19]) if time else ""
+    return Name(time[11:19])

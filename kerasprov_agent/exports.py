@@ -1,0 +1,183 @@
+"""The record as files that other tools read: Parquet, CSV, NDJSON for Elasticsearch, DuckDB.
+
+A file a view; in NDJSON a document an epoch, whose `_id` is its run and epoch, so that loading it
+again replaces what was there.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.query import Record, Row
+
+VIEWS = (
+    "runs", "epochs", "evaluations", "params", "layers", "changes", "events", "callbacks",
+    "optimizers", "activities", "steps", "inputs", "executions", "files", "packages", "imports",
+)  # fmt: skip
+BATCH = 10_000
+INDEX = "kerasprov"
+"""The name of the index in Elasticsearch."""
+OF_RUN = (
+    "name", "kind", "status", "started_at", "model", "optimizer", "learning_rate", "batch_size",
+    "activation", "dropout", "layers", "parameters", "samples", "script", "backend",
+    "keras_version", "host", "user", "git_commit", "imported_from",
+)  # fmt: skip
+"""What a document an epoch tells of its run."""
+
+
+def export(record: Record, target: str, form: str) -> list[str]:
+    """Write the record to `target`, a folder or, of ndjson and duckdb, a file; returns the files.
+
+    What is there of that name is replaced, each file at once. Raises `KerasProvError`.
+    """
+    return WRITERS[form](record, target)
+
+
+def _each_view(
+    record: Record, folder: str, ending: str, write: Callable[[str, Columns, Rows], None]
+) -> list[str]:
+    os.makedirs(folder, exist_ok=True)
+    made = []
+    for view in VIEWS:
+        path = os.path.join(folder, f"{view}.{ending}")
+        with _replaced(path) as beside:
+            write(beside, *_view(record, view))
+        made.append(path)
+    return made
+
+
+Columns = list[tuple[str, type]]
+"""Names of columns, and what each of them holds: int, float or str."""
+Rows = Iterator[tuple[Any, ...]]
+
+
+def _view(record: Record, view: str) -> tuple[Columns, Rows]:
+    query = "SELECT name FROM pragma_table_info(?)"
+    names = [row["name"] for row in record.query(query, (view,))]
+    kinds = ", ".join(f"group_concat(DISTINCT typeof({_quoted(name)}))" for name in names)
+    cursor = record.connection.cursor()
+    cursor.row_factory = None
+    found = cursor.execute(f"SELECT {kinds} FROM {view}").fetchone()
+    columns = [(name, _kind(told)) for name, told in zip(names, found, strict=True)]
+    return columns, iter(cursor.execute(f"SELECT * FROM {view}"))
+
+
+def _kind(told: str | None) -> type:
+    """What a column holds, which SQLite leaves to each value: whole numbers, numbers, else text."""
+    kinds = set((told or "").split(",")) - {"null", ""}
+    if kinds == {"integer"}:
+        return int
+    return float if kinds and kinds <= {"integer", "real"} else str
+
+
+def _csv(record: Record, folder: str) -> list[str]:
+    def write(path: str, columns: Columns, rows: Rows) -> None:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(name for name, _ in columns)
+            writer.writerows(rows)
+
+    return _each_view(record, folder, "csv", write)
+
+
+def _parquet(record: Record, folder: str) -> list[str]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as exc:
+        raise KerasProvError("Parquet and DuckDB need pyarrow: pip install pyarrow") from exc
+    types = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+    def write(path: str, columns: Columns, rows: Rows) -> None:
+        schema = pa.schema([(name, types[kind]) for name, kind in columns])
+        with pq.ParquetWriter(path, schema) as writer:
+            while batch := list(islice(rows, BATCH)):
+                arrays = [
+                    pa.array([_as(kind, value) for value in values], types[kind])
+                    for (_, kind), values in zip(columns, zip(*batch, strict=True), strict=True)
+                ]
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+    return _each_view(record, folder, "parquet", write)
+
+
+def _as(kind: type, value: Any) -> Any:
+    return value if value is None else kind(value)
+
+
+def _duckdb(record: Record, path: str) -> list[str]:
+    try:
+        import duckdb
+    except ImportError as exc:
+        raise KerasProvError("DuckDB needs its package: pip install duckdb") from exc
+    with TemporaryDirectory() as folder, _replaced(path) as beside:
+        files = _parquet(record, folder)
+        connection = duckdb.connect(beside)
+        try:
+            for view, file in zip(VIEWS, files, strict=True):
+                query = f"CREATE TABLE {view} AS SELECT * FROM read_parquet(?)"
+                connection.execute(query, [file])
+        finally:
+            connection.close()
+    return [path]
+
+
+def _ndjson(record: Record, path: str) -> list[str]:
+    with _replaced(path) as beside, open(beside, "w", encoding="utf-8") as file:
+        for run in record.runs():
+            _bulk(file, record, run)
+    return [path]
+
+
+def _bulk(file: IO[str], record: Record, run: Row) -> None:
+    """Two lines an epoch, as Elasticsearch's `_bulk` takes them."""
+    told = {"number": run["run"], **{k: run[k] for k in OF_RUN if run[k] is not None}}
+    for epoch in record.epochs(run):
+        metrics, began = epoch.pop("metrics"), epoch.pop("started_at")
+        own = {k: v for k, v in epoch.items() if v is not None and k != "run"}
+        moment = {} if began is None else {"@timestamp": int(began * 1000)}
+        # JSON has no NaN, and Elasticsearch takes no text for a number.
+        finite = {k: v for k, v in metrics.items() if _is_finite(v)}
+        document = {**moment, "run": told, **own, "metrics": finite}
+        key = {"_index": INDEX, "_id": f"{run['id']}:{epoch['epoch']}"}
+        file.write(json.dumps({"index": key}) + "\n")
+        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+WRITERS: dict[str, Callable[[Record, str], list[str]]] = {
+    "parquet": _parquet,
+    "csv": _csv,
+    "ndjson": _ndjson,
+    "duckdb": _duckdb,
+}
+"""What can be written, by its name."""
+
+
+@contextmanager
+def _replaced(path: str) -> Iterator[str]:
+    """A path to write to, which takes the place of `path` when all is written."""
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
