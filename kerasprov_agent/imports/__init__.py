@@ -43,7 +43,9 @@ def read(paths: Sequence[str]) -> Iterator[Training]:
         with open(path, "rb") as file:
             head = file.read(LOOK)
         text = head.decode("utf-8", "replace").lstrip("\ufeff")
-        if head.startswith(SQLITE) and mlflow.is_store(path):
+        if head.startswith(SQLITE):
+            if not mlflow.is_store(path):
+                raise _unknown(path)
             yield from mlflow.read_store(path)
         elif tensorboard.MARK in os.path.basename(path):
             yield from tensorboard.read(path)

@@ -45,12 +45,15 @@ def read(path: str) -> list[Table]:
     """All tables of a dump that have rows; raises `KerasProvError` with the line that is wrong."""
     with open(path, encoding="utf-8", errors="replace", newline=None) as file:
         lines = [line.rstrip("\r\n") for line in file]
-    return list(_Reader(path, lines).tables())
+    tables = list(_Reader(path, lines).tables())
+    if not tables:
+        raise KerasProvError(f"{path} is a dump without records; nothing was imported")
+    return tables
 
 
 def looks_like_one(text: str) -> bool:
     """Whether the beginning of a text is of such a dump."""
-    return bool(_COPY.search(text) or re.search(r"CREATE (TABLE|SEQUENCE) ", text))
+    return bool(_COPY.search(text) or "next value for" in text or "CREATE SEQUENCE" in text)
 
 
 class _Reader:
