@@ -140,13 +140,14 @@ class Lineage:
         return [os.path.join(d, p) for d, p in self.record.connection.execute(query, (entity_id,))]
 
     def files(self, found: Iterable[str]) -> list[str]:
-        """The raw files among some entities: those that come of nothing that is known."""
+        """The raw files among some entities: those that come of no file that is known."""
         raw: dict[str, None] = {}
-        for entity_id in found:
-            row = self._one("SELECT kind FROM entity WHERE id = ?", entity_id)
-            if self.sources.get(entity_id) or row["kind"] not in ("file", "files"):
+        kinds = {row["id"]: row["kind"] for row in self.record.query("SELECT id, kind FROM entity")}
+        files = {entity_id for entity_id, kind in kinds.items() if kind in ("file", "files")}
+        for entity_id in files.intersection(found):
+            if files & self.reach(self.sources[entity_id], "back").keys():
                 continue
-            if row["kind"] == "files":
+            if kinds[entity_id] == "files":
                 raw.update(dict.fromkeys(self.members(entity_id)))
             else:
                 raw[self.node(entity_id)["path"]] = None
