@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.conditions import SQL, compile_condition, unknown
@@ -38,7 +39,12 @@ class RunColumns:
         }
         self._metric_names = _names(connection, "SELECT name FROM metric")
         self._epoch = _names(connection, "SELECT name FROM pragma_table_info('epoch')")
-        self._params = _names(connection, "SELECT DISTINCT name FROM param")
+        self._connection = connection
+
+    @cached_property
+    def _params(self) -> dict[str, str]:
+        # Of many runs there are very many: they are looked at only where a name is nothing else.
+        return _names(self._connection, "SELECT DISTINCT name FROM param")
 
     def names(self) -> Iterable[str]:
         """All names."""
@@ -141,24 +147,27 @@ def best(
     if column is None:
         raise unknown(metric, record.metrics.values(), "metric")
     more = greatest if greatest is not None else not LESS_IS_BETTER.search(metric.lower())
-    runs = {row["run"]: row for row in record.runs(columns=[by] if by else [], where=where)}
+    query, values = runs_query(RunColumns(record.connection), [by] if by else [], where)
+    runs = {row["run"]: row for row in record.query(query, values)}
     value = _quoted(column)
-    query = (
-        f"SELECT run, epoch, {value} AS value FROM epoch WHERE {value} IS NOT NULL "
-        f"ORDER BY value {'DESC' if more else 'ASC'}, run, epoch"
-    )
-    found, seen, counts = list[dict[str, Any]](), set[int](), dict[Any, int]()
-    for row in record.query(query):
-        run = runs.get(row["run"])
-        if run is None or row["run"] in seen:
-            continue
-        seen.add(row["run"])
+    function = "max" if more else "min"
+    each = f"SELECT run, {function}({value}) AS value FROM epoch GROUP BY run"
+    told = [row for row in record.query(each) if row["run"] in runs and row["value"] is not None]
+    told.sort(key=lambda row: (-row["value"] if more else row["value"], row["run"]))
+    found, counts = list[dict[str, Any]](), dict[Any, int]()
+    for row in told:
+        run = runs[row["run"]]
         group = run[by] if by else None
         counts[group] = counts.get(group, 0) + 1
         if counts[group] <= top:
-            told = {"run": run["run"], "name": run["name"], "epoch": row["epoch"]}
+            when = f"SELECT min(epoch) FROM epoch WHERE run = ? AND {value} = ?"
+            key = (row["run"], row["value"])
+            (epoch,) = record.connection.execute(when, key).fetchone()
             settings = {name: run[name] for name in HYPERPARAMETERS}
-            found.append({**({by: group} if by else {}), metric: row["value"], **told, **settings})
+            heading = {"run": run["run"], "name": run["name"], "epoch": epoch}
+            found.append(
+                {**({by: group} if by else {}), metric: row["value"], **heading, **settings}
+            )
     return found
 
 

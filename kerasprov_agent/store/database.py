@@ -12,6 +12,7 @@ from kerasprov_agent.store import filesystem, schema
 
 WRITE_PATIENCE = 0.05
 """Seconds that a training waits for another writer before it spools."""
+MAGIC = b"SQLite format 3\0"
 START_PATIENCE = 5.0
 """Seconds to wait while another process makes or migrates the file."""
 
@@ -82,6 +83,8 @@ def open_for_reading(path: str) -> sqlite3.Connection:
         try:
             return _read_only(f"file:{quote(path)}?{mode}", path)
         except sqlite3.OperationalError as exc:
+            if "locked" in str(exc):
+                raise Unusable(f"{path} is locked by another program; try again later") from exc
             problem = exc
     raise Unusable(f"can't read {path}: {problem}")
 
@@ -119,9 +122,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:
-        raise Unusable(
-            f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another"
-        ) from exc
+        raise Unusable(_complaint(path, exc)) from exc
     if application != schema.APPLICATION_ID and (tables or version):
         raise Unusable(
             f"{path} is the database of another program; set KERASPROV_DB (or --db) to another"
@@ -132,6 +133,17 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
             f"{schema.VERSION}); upgrade with `pip install -U kerasprov_agent`"
         )
     return version if application == schema.APPLICATION_ID else 0
+
+
+def _complaint(path: str, problem: sqlite3.DatabaseError) -> str:
+    with open(path, "rb") as file:
+        is_damaged = file.read(len(MAGIC)) == MAGIC
+    if is_damaged:
+        return (
+            f"{path} is a damaged SQLite database ({problem}); keep a copy, and get back what is "
+            f"left with `sqlite3 {path} .recover`, or set KERASPROV_DB (or --db) to another"
+        )
+    return f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another"
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:

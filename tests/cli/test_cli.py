@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import kerasprov_agent
 from kerasprov_agent.cli import main
+from kerasprov_agent.store import database
 from tests.conftest import TINY, python, recorded, rows
 
 
@@ -83,6 +84,12 @@ def corrupt(path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + b"\x10\x00" + os.urandom(4000))
 
 
+def truncated(path: Path) -> None:
+    with closing(database.open_for_writing(str(path))) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    os.truncate(path, path.stat().st_size // 2)
+
+
 def newer(path: Path) -> None:
     from kerasprov_agent.store import schema
 
@@ -96,7 +103,8 @@ BAD = {
     "missing": (lambda p: None, "no database at"),
     "directory": (lambda p: p.mkdir(), "is a directory"),
     "text": (lambda p: p.write_text("not a database at all, is it? " * 40), "no SQLite database"),
-    "corrupt": (corrupt, "SQLite database"),
+    "corrupt": (corrupt, "damaged"),
+    "truncated": (truncated, "damaged"),
     "empty": (lambda p: p.touch(), "holds no record"),
     "newer": (newer, "upgrade"),
 }
@@ -113,6 +121,26 @@ def test_a_bad_database_gets_one_line_and_status_2(tmp_path: Path, bad: str, com
     assert done.exit_code == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1 and complaint in done.stderr
     assert (sorted(tmp_path.iterdir()), path.read_bytes() if path.is_file() else None) == before
+
+
+@pytest.mark.parametrize("command", [("runs",), ("show",), ("note", "1", "seen")])
+def test_a_locked_database_gets_one_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "locked.db"
+    with closing(database.open_for_writing(str(path))) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        done = kerasprov(*command, "--db", path)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "is locked by another program" in done.stderr
+
+
+def test_an_ambiguous_run_gets_the_names(tmp_path: Path) -> None:
+    assert recorded(tmp_path, TINY + LOOPS).returncode == 0
+    path = tmp_path / "kerasprov.db"
+    (run,) = rows(path, "SELECT * FROM runs WHERE run = 1")
+    done = kerasprov("show", run["id"][:8], "--db", path)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "train, train-2" in done.stderr and "longer prefix" in done.stderr
 
 
 def test_an_unknown_run_gets_the_nearest_names(digits: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import kerasprov, rows
+from tests.conftest import ROOT, kerasprov, rows
 from tests.test_conditions import three
 
 __all__ = ["three"]
@@ -278,3 +278,20 @@ class TestDelete:
             connection.execute("UPDATE execution SET host = 'another, of which nothing is known'")
         done = kerasprov("delete", "1", "--yes", "--db", own)
         assert done.exit_code == 2 and "still going" in done.stderr
+
+
+def test_the_example_for_kibana_draws_what_is_exported(three: Path, tmp_path: Path) -> None:
+    vega = pytest.importorskip("vl_convert")
+    target = tmp_path / "bulk.ndjson"
+    kerasprov("export", "--format", "ndjson", "-o", target, "--db", three)
+    documents = [json.loads(line) for line in target.read_text().splitlines()[1::2]]
+    spec = json.loads((ROOT / "docs" / "kibana-curves.vl.json").read_text())
+    # Kibana puts the answer of Elasticsearch in the place of the url.
+    assert spec["data"]["format"]["property"] == "hits.hits"
+    for path in spec["data"]["url"]["body"]["_source"]:
+        first, _, second = path.partition(".")
+        assert all(first in one and (not second or second in one[first]) for one in documents)
+    spec["data"] = {"values": [{"_source": one} for one in documents]}
+    svg = vega.vegalite_to_svg(spec)
+    assert svg.count('aria-roledescription="line mark"') == 3 and "optimizer" in svg
+    (tmp_path / "kibana.png").write_bytes(vega.vegalite_to_png(spec))
