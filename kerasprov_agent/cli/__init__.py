@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,37 @@ from kerasprov_agent import __version__
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.settings import Values
 
+COMMANDS = {
+    "runs": ("runs",),
+    "show": ("show",),
+    "compare": ("diff",),
+    "plot": ("plot",),
+    "questions": ("best", "query", "sql"),
+    "lineage": ("lineage",),
+    "documents": ("prov",),
+    "imports": ("import",),
+    "export": ("export",),
+    "care": ("doctor", "pack", "rename", "tag", "note", "delete"),
+    "setup": ("config", "path"),
+}
+"""The modules here, each with its commands."""
+
 
 class Group(click.Group):
-    """Prints errors of ours in one line and ends with status 2."""
+    """Imports a command's module when it is called for; prints errors of ours in one line."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """All commands, in the order of the help."""
+        return [name for names in COMMANDS.values() for name in names]
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """The command of a name."""
+        for module, names in COMMANDS.items():
+            if name in names:
+                found = importlib.import_module(f"kerasprov_agent.cli.{module}")
+                commands: tuple[click.Command, ...] = found.COMMANDS
+                return next(command for command in commands if command.name == name)
+        return None
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command."""
@@ -45,13 +74,6 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(
-        command
-    )
-
-
 def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--json` and `--csv`; it gets `form`: table, json or csv."""
     for name in ("csv", "json"):
@@ -69,24 +91,3 @@ def main() -> None:
 
     RUN is a run's number or name, the beginning of its id, or `last`.
     """
-
-
-from kerasprov_agent.cli import (  # noqa: E402
-    care,
-    compare,
-    documents,
-    export,
-    imports,
-    lineage,
-    plot,
-    questions,
-    runs,
-    setup,
-    show,
-)
-
-for _module in (
-    runs, show, compare, plot, questions, lineage, documents, imports, export, care, setup,
-):  # fmt: skip
-    for _command in _module.COMMANDS:
-        main.add_command(_command)

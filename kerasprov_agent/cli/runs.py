@@ -7,7 +7,6 @@ from time import sleep
 from typing import Any
 
 import click
-from rich.live import Live
 from rich.table import Table
 
 from kerasprov_agent.cli import database_option, form_options
@@ -127,6 +126,8 @@ def _print_csv(rows: list[Row], columns: list[str]) -> None:
 
 
 def _watch(made: Callable[[], Table]) -> None:
+    from rich.live import Live
+
     with Live(made(), console=console(), auto_refresh=False) as live:
         try:
             while True:

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 import kerasprov_agent
-from kerasprov_agent.cli import json_option
-from kerasprov_agent.cli.tables import as_json, console, table
+from kerasprov_agent.cli import form_options
+from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.settings import SETTINGS, Values
 
 
 @click.command()
-@json_option
-def config(as_json: bool) -> None:
+@form_options
+def config(form: str | None) -> None:
     """Show every setting, its value here and where the value comes from."""
     values = Values(strict=True)
     rows = [
@@ -28,14 +28,7 @@ def config(as_json: bool) -> None:
         }
         for setting in SETTINGS
     ]
-    if as_json:
-        _print_json(rows)
-    else:
-        console().print(table(list(rows[0]), (row.values() for row in rows)))  # type: ignore[misc]
-
-
-def _print_json(value: object) -> None:
-    click.echo(as_json(value))
+    print_rows(rows, form)
 
 
 @click.command()

@@ -26,7 +26,7 @@ def _separator(header: str) -> str | None:
 
 def read(path: str) -> Iterator[Training]:
     """The trainings of a file: appended ones begin where the epoch does not go on."""
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
         header = file.readline()
         mark = _separator(header) or ","
         file.seek(0)

@@ -74,9 +74,13 @@ def read_store(path: str) -> Iterator[Training]:
 def read_folder(path: str) -> Iterator[Training]:
     """The runs of a folder; deleted ones are left out."""
     for folder in _folders(path):
-        run = _filed(folder)
-        if run:
-            yield _training(run, os.path.realpath(folder))
+        try:
+            run = _filed(folder)
+            found = _training(run, os.path.realpath(folder)) if run else None
+        except (KeyError, TypeError, ValueError) as exc:
+            raise KerasProvError(f"{folder} is not as MLflow writes a run: {exc!r}") from exc
+        if found:
+            yield found
 
 
 def _opened(path: str) -> sqlite3.Connection:
