@@ -12,6 +12,7 @@ from rich.text import Text
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.facts import compile_facts, summary
 from kerasprov_agent.cli.tables import (
+    CURVE_WIDTH,
     as_json,
     console,
     metric_names,
@@ -23,6 +24,15 @@ from kerasprov_agent.cli.tables import (
 from kerasprov_agent.query import Record, Row, flat, open_record
 
 EPOCHS_SHOWN = 12
+NUMBERS_WIDTH = 52
+"""Columns of the terminal that a curve's name and numbers take beside it."""
+NUMBER_WIDTH = 7
+EPOCH_COLUMNS = {
+    "training": "train_seconds",
+    "validation": "validation_seconds",
+    "rate": "learning_rate",
+}
+"""Of epochs what is told as well where there is room."""
 
 
 @click.command()
@@ -158,18 +168,17 @@ def _layer_columns(rows: list[Row]) -> list[str]:
 
 
 def _print_curves(epochs: list[Row], out: Console) -> None:
-    """A line a metric: how it went, in as many characters as there are epochs, at most 40."""
+    """A line a metric: how it went, in as many characters as there are epochs and room."""
     if len(epochs) < 2:
         return
-    names = metric_names(epoch["metrics"] for epoch in epochs)
+    width = max(10, min(CURVE_WIDTH, out.width - NUMBERS_WIDTH))
     rows = []
-    for name in names:
+    for name in metric_names(epoch["metrics"] for epoch in epochs):
         values = [epoch["metrics"].get(name) for epoch in epochs]
         numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
         if numbers:
-            rows.append(
-                [name, values[0], sparkline(values), values[-1], min(numbers), max(numbers)]
-            )
+            curve = sparkline(values, width)
+            rows.append([name, values[0], curve, values[-1], min(numbers), max(numbers)])
     if rows:
         out.print()
         out.print(table(["", "first", "", "last", "least", "greatest"], rows, "curves"))
@@ -184,24 +193,21 @@ def _print_epochs(epochs: list[Row], out: Console) -> None:
         half = EPOCHS_SHOWN // 2
         shown = [*epochs[:half], *epochs[-half:]]
         title = f"epochs (the first and last {half} of {len(epochs)})"
+    columns = [(name, name) for name in ("epoch", "seconds")]
+    optional = [
+        (name, column)
+        for name, column in EPOCH_COLUMNS.items()
+        if any(epoch[column] is not None for epoch in epochs)
+    ]
+    headings = [name for name, _ in (*columns, *optional)] + names
+    if sum(max(len(name), NUMBER_WIDTH) + 2 for name in headings) <= out.width:
+        columns += optional
+    rows = [
+        [*(epoch[column] for _, column in columns), *(epoch["metrics"].get(n) for n in names)]
+        for epoch in shown
+    ]
     out.print()
-    out.print(
-        table(
-            ["epoch", "seconds", "training", "validation", "rate", *names],
-            (
-                [
-                    epoch["epoch"],
-                    epoch["seconds"],
-                    epoch["train_seconds"],
-                    epoch["validation_seconds"],
-                    epoch["learning_rate"],
-                    *(epoch["metrics"].get(name) for name in names),
-                ]
-                for epoch in shown
-            ),
-            title,
-        )
-    )
+    out.print(table([*(name for name, _ in columns), *names], rows, title))
 
 
 def _print_evaluations(evaluations: list[Row], out: Console) -> None:
