@@ -1,4 +1,4 @@
-"""The record as files that other tools read: Parquet, CSV, NDJSON for Elasticsearch, DuckDB.
+"""The record as files that other tools read: Parquet, CSV, Elasticsearch, DuckDB, MLflow.
 
 A file a view; in NDJSON a document an epoch, whose `_id` is its run and epoch, so that loading it
 again replaces what was there.
@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,13 @@ VIEWS = (
 )  # fmt: skip
 BATCH = 10_000
 INDEX = "kerasprov"
-"""The name of the index in Elasticsearch."""
+"""The name of the index in Elasticsearch, of the experiment in MLflow."""
+MLFLOW_PARAMS = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "activation",
+                 "dropout", "layers", "parameters")  # fmt: skip
+MLFLOW_STATUS = {"finished": "FINISHED", "interrupted": "KILLED"}
+MLFLOW_BATCH = 100
+MLFLOW_LIMIT = 6000
+"""So long a value MLflow takes of a parameter."""
 OF_RUN = (
     "name", "kind", "status", "started_at", "model", "optimizer", "learning_rate", "batch_size",
     "activation", "dropout", "layers", "parameters", "samples", "script", "backend",
@@ -154,6 +161,54 @@ def _bulk(file: IO[str], record: Record, run: Row) -> None:
         file.write(json.dumps(document, ensure_ascii=False) + "\n")
 
 
+def _mlflow(record: Record, path: str) -> list[str]:
+    """Runs in an MLflow database, by MLflow's own client; those that are there already stay."""
+    try:
+        from mlflow.entities import Metric, Param
+        from mlflow.tracking import MlflowClient
+    except ImportError as exc:
+        raise KerasProvError("MLflow needs its package: pip install mlflow") from exc
+    client = MlflowClient(f"sqlite:///{os.path.abspath(path)}")
+    experiment = client.get_experiment_by_name(INDEX)
+    place = experiment.experiment_id if experiment else client.create_experiment(INDEX)
+    for run in reversed(record.runs()):
+        known = f"tags.`kerasprov.id` = '{run['id']}'"
+        if client.search_runs([place], known, max_results=1):
+            continue
+        began, ended = _milliseconds(run["started_at"]), _milliseconds(run["ended_at"])
+        tags = {"kerasprov.id": run["id"], "mlflow.user": run["user"],
+                "mlflow.source.name": run["script"], "mlflow.source.git.commit": run["git_commit"],
+                **json.loads(run["tags"] or "{}")}  # fmt: skip
+        told = {name: run[name] for name in MLFLOW_PARAMS} | {
+            row["name"]: row["value"] for row in record.params(run)
+        }
+        points = [
+            Metric(name, float(value), int((epoch["started_at"] or 0) * 1000), epoch["epoch"])
+            for epoch in record.epochs(run)
+            for name, value in epoch["metrics"].items()
+            if isinstance(value, (int, float))
+        ]
+        made = client.create_run(
+            place,
+            began,
+            {name: str(value) for name, value in tags.items() if value is not None},
+            run["name"],
+        )
+        params = [Param(name, str(v)[:MLFLOW_LIMIT]) for name, v in told.items() if v is not None]
+        for start in range(0, max(len(params), 1), MLFLOW_BATCH):
+            client.log_batch(made.info.run_id, params=params[start : start + MLFLOW_BATCH])
+        for start in range(0, len(points), MLFLOW_BATCH):
+            client.log_batch(made.info.run_id, metrics=points[start : start + MLFLOW_BATCH])
+        if run["status"] not in (None, "running"):
+            status = MLFLOW_STATUS.get(run["status"], "FAILED")
+            client.set_terminated(made.info.run_id, status, ended)
+    return [path]
+
+
+def _milliseconds(moment: str | None) -> int | None:
+    return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
@@ -163,6 +218,7 @@ WRITERS: dict[str, Callable[[Record, str], list[str]]] = {
     "csv": _csv,
     "ndjson": _ndjson,
     "duckdb": _duckdb,
+    "mlflow": _mlflow,
 }
 """What can be written, by its name."""
 

@@ -226,6 +226,24 @@ def test_export_for_elasticsearch(three: Path, tmp_path: Path) -> None:
         assert document["@timestamp"] == int(row["started_at"] * 1000)
 
 
+def test_export_for_mlflow_comes_back_the_same(three: Path, tmp_path: Path) -> None:
+    tracking = pytest.importorskip("mlflow.tracking")
+    pytest.importorskip("sqlalchemy")
+    target, back = tmp_path / "mlflow.db", tmp_path / "back.db"
+    for _ in range(2):  # what is there already stays as it is
+        done = kerasprov("export", "--format", "mlflow", "-o", target, "--db", three)
+        assert done.exit_code == 0, done.output
+    client = tracking.MlflowClient(f"sqlite:///{target}")
+    (experiment,) = client.search_experiments(filter_string="name = 'kerasprov'")
+    assert len(client.search_runs([experiment.experiment_id])) == 3
+    kerasprov("import", target, "--db", back)
+    columns = "name, optimizer, learning_rate, batch_size, epochs, status"
+    query = f"SELECT {columns} FROM runs ORDER BY name"
+    assert rows(back, query) == rows(three, query)
+    query = "SELECT name, epoch, loss, val_loss FROM epochs ORDER BY name, epoch"
+    assert rows(back, query) == rows(three, query)
+
+
 def test_a_note(three: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.db"
     own.write_bytes(three.read_bytes())
