@@ -80,6 +80,9 @@ class Entities:
         for view in views:
             if view in OF_EXECUTIONS:
                 joins.append(f"JOIN {view} ON {view}.{OF_EXECUTIONS[view]} = runs.execution_id")
+            elif view == "epochs":
+                # CROSS: run by run, not epoch by epoch, of which there are a hundred times more.
+                joins.append("CROSS JOIN epochs ON epochs.run = runs.run")
             elif view != "runs":
                 joins.append(f"JOIN {view} ON {view}.run = runs.run")
         return " ".join(joins)
