@@ -12,7 +12,7 @@ from kerasprov_agent.cli.tables import print_rows
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @database_option
 @form_options
-def import_(files: tuple[str, ...], db: str, form: str) -> None:
+def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     """Take in trainings that other tools recorded; doing so again adds nothing.
 
     FILE is a MonetDB dump of Keras-Prov or DNNProv, a PROV-JSON document of DLProv, a folder of
@@ -22,7 +22,7 @@ def import_(files: tuple[str, ...], db: str, form: str) -> None:
     from kerasprov_agent import imports
 
     found = list(imports.read(files))
-    outcomes = imports.store(db, found)
+    outcomes = imports.store(db, found) if found else []
     rows = [
         {
             "name": training.label,
@@ -35,7 +35,7 @@ def import_(files: tuple[str, ...], db: str, form: str) -> None:
         for training, outcome in zip(found, outcomes, strict=True)
     ]
     print_rows(rows, form, "There is no training in it.")
-    if form is None:
+    if form is None and found:
         runs = sum(training.has_run for training in found)
         epochs = sum(len(training.epochs) for training in found)
         new = outcomes.count(imports.NEW)

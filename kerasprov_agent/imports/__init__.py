@@ -27,6 +27,13 @@ SQLITE = b"SQLite format 3\0"
 LOOK = 100_000
 """So many bytes tell what a file is."""
 
+NEW, MORE, KNOWN = "new", "more epochs", "known already"
+"""What came of storing a training."""
+_EPOCHS = (
+    "SELECT count(DISTINCT e.id), count(p.epoch) FROM execution e "
+    "LEFT JOIN run r ON r.execution_id = e.id LEFT JOIN epoch p ON p.run = r.number WHERE e.id = ?"
+)
+
 
 def read(paths: Sequence[str]) -> Iterator[Training]:
     """The trainings in files and folders; raises `KerasProvError` for what none of ours can read.
@@ -101,10 +108,3 @@ def store(database: str, trainings: Sequence[Training]) -> list[str]:
             after = connection.execute(_EPOCHS, own).fetchone()
             outcomes.append(NEW if before[0] == 0 else MORE if after != before else KNOWN)
     return outcomes
-
-
-NEW, MORE, KNOWN = "new", "more epochs", "known already"
-_EPOCHS = (
-    "SELECT count(DISTINCT e.id), count(p.epoch) FROM execution e "
-    "LEFT JOIN run r ON r.execution_id = e.id LEFT JOIN epoch p ON p.run = r.number WHERE e.id = ?"
-)
