@@ -92,7 +92,8 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
     found = {}
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     for name, module in list(sys.modules.items()):
-        if name in known or name == "__main__" or not isinstance(module, ModuleType):
+        # By its type: what cffi and others put there says that it is a module, but is none.
+        if name in known or name == "__main__" or not issubclass(type(module), ModuleType):
             continue
         path = ModuleType.__getattribute__(module, "__dict__").get("__file__")
         if isinstance(path, str) and path.endswith(".py"):

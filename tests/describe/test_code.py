@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import zlib
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from kerasprov_agent.describe import code
 from tests.conftest import TINY, recorded, row
@@ -43,6 +47,18 @@ def test_a_clean_and_a_dirty_repository(tmp_path: Path) -> None:
     found = code.git(str(tmp_path))
     assert found is not None and found["dirty"] and "+print(2)" in found["diff"]
     assert (tmp_path / ".git" / "index").stat().st_mtime_ns == index
+
+
+def test_what_only_says_that_it_is_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        """As cffi's libraries are, which stand in sys.modules."""
+
+        __class__ = property(lambda self: ModuleType)  # type: ignore[assignment]
+
+    assert isinstance(Library(), ModuleType)
+    monkeypatch.setitem(sys.modules, "library.lib", Library())
+    found = code.modules((), lambda path: False)
+    assert found["tests.describe.test_code"] == __file__ and "library.lib" not in found
 
 
 def test_no_repository_and_no_commit(tmp_path: Path) -> None:
