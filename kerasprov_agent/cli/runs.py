@@ -128,13 +128,16 @@ def _print_csv(rows: list[Row], columns: list[str]) -> None:
 def _watch(made: Callable[[], Table]) -> None:
     from rich.live import Live
 
-    with Live(made(), console=console(), auto_refresh=False) as live:
-        try:
-            while True:
-                sleep(WATCH_SECONDS)
-                live.update(made(), refresh=True)
-        except KeyboardInterrupt:
-            pass
+    live = Live(console=console(), auto_refresh=False)
+    try:
+        live.start()  # within: Ctrl-C may come with the first picture
+        while True:
+            live.update(made(), refresh=True)
+            sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        live.stop()
 
 
 COMMANDS = (runs,)
