@@ -66,7 +66,7 @@ def trace(go_on: Callable[[], bool]) -> bool:
         return False
     with _tracing:
         recorder = current()
-        recorder.files_seen(watching.drain())
+        recorder.files_seen()
         recorder.code_seen()
         return recorder.hash_files(go_on)
 
@@ -78,7 +78,7 @@ def _trace_to_the_end(recorder: Recorder) -> None:
     # What the thread has in hand, it may still be writing.
     if _tracing.acquire(timeout=seconds):
         _tracing.release()
-    recorder.files_seen(watching.drain())
+    recorder.files_seen()
     recorder.code_seen()
     # What sets of written files came from are further sets.
     while recorder.hash_files(go_on, at_end=True) and go_on():

@@ -91,7 +91,7 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
     """
     found = {}
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         # By its type: what cffi and others put there says that it is a module, but is none.
         if name in known or name == "__main__" or not issubclass(type(module), ModuleType):
             continue

@@ -14,7 +14,7 @@ from kerasprov_agent.tracing import functions, origins, watching
 
 def install(package: str) -> None:
     """Wrap the functions under every name that they have in Keras."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if not name.startswith(f"{package}.") or module is None:
             continue
         found = vars(module)

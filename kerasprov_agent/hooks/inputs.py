@@ -32,7 +32,7 @@ def given(record: Recorder, activity_id: str, data_id: str | None, *parts: Any) 
 
 def catch_up(record: Recorder) -> None:
     """Write down which files were seen so far; the worker has not come to it yet."""
-    record.files_seen(watching.drain())
+    record.files_seen()
 
 
 def _of_pipeline(x: Any) -> list[origins.Origin]:
@@ -66,7 +66,7 @@ def _codes(x: Any) -> list[CodeType]:
 
 def forget_codes(data_id: str | None) -> None:
     """The data set is no longer in use."""
-    for code, held in list(watching.input_code.items()):
+    for code, held in watching.input_code.copy().items():
         left = [one for one in held if one[1] != data_id]
         if left:
             watching.input_code[code] = left

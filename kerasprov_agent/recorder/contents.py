@@ -107,7 +107,7 @@ class Contents(Files):
                 "SELECT sha256 FROM file WHERE version = ? AND sha256 IS NOT NULL LIMIT 1", version
             )
             if cached:
-                return self._set_hashed(found, cached[0][0], version)
+                return self._set_hashed(found, members, cached[0][0], version)
         limit = self.execution.settings.hash_size
         for _, file in members:
             if not file.hashed and file.version is not None:
@@ -124,12 +124,21 @@ class Contents(Files):
             ]
             row = {"sha256": digest, "files": len(entries), "entries": to_json(entries)}
             self._write(insert("manifest", row))
-        return self._set_hashed(found, digest, version)
+        return self._set_hashed(found, members, digest, version)
 
-    def _set_hashed(self, found: FileSet, digest: str | None, version: str | None) -> bool:
-        found.hashed = True
-        row = {"sha256": digest, "version": version, **found.size()}
-        self._write(update("file", row, {"entity_id": found.entity_id}))
+    def _set_hashed(
+        self,
+        found: FileSet,
+        members: list[tuple[str, File]],
+        digest: str | None,
+        version: str | None,
+    ) -> bool:
+        with self._guarding:
+            if len(found.members) != len(members):
+                return False  # it has grown since: its hash is that of another set
+            found.hashed = True
+            row = {"sha256": digest, "version": version, **found.size()}
+            self._write(update("file", row, {"entity_id": found.entity_id}))
         return True
 
 

@@ -15,7 +15,7 @@ from kerasprov_agent.recorder.base import Base
 from kerasprov_agent.recorder.file import File, FileSet
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import Operation, forget_entity, insert, update
-from kerasprov_agent.tracing import hashing, origins, versions
+from kerasprov_agent.tracing import hashing, origins, versions, watching
 from kerasprov_agent.tracing.origins import Origin
 from kerasprov_agent.tracing.watching import Seen
 
@@ -46,11 +46,11 @@ class Files(Base):
         settings = self.execution.settings
         self._own = (settings.db, *((os.path.join(settings.prov, ""),) if settings.prov else ()))
 
-    def files_seen(self, seen: Iterable[Seen]) -> None:
-        """The program opened, wrote or renamed files."""
-        with self._guarding:
+    def files_seen(self) -> None:
+        """Write down which files the program opened, wrote or renamed since the last time."""
+        with self._guarding:  # which also keeps in order what was seen: one thread fetches it
             operations: list[Operation] = []
-            for one in seen:
+            for one in watching.drain():
                 if one.path.startswith(self._own):
                     continue
                 if one.renamed_from is not None:

@@ -17,7 +17,7 @@ class Step:
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
         self.recorder = process.current()
-        self.recorder.files_seen(watching.drain())
+        self.recorder.files_seen()
         self.id = self.recorder.step_started(name, _told(attributes))
         self._outer, watching.step = watching.step, self.id
 
@@ -31,7 +31,7 @@ class Step:
         """It has ended; `exc` is what it raised."""
         watching.step = self._outer
         record = self.recorder
-        record.files_seen(watching.drain())
+        record.files_seen()
         found = [origin for one in inputs for origin in _origins(one)]
         paths = [
             path

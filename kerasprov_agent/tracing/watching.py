@@ -123,7 +123,7 @@ def forget() -> None:
 
 
 def drain() -> list[Seen]:
-    """What was noted since the last time, in order."""
+    """What was noted since the last time, in order. One thread at a time may ask."""
     found = _seen[:]
     del _seen[: len(found)]
     return found + _reported()

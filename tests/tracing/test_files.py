@@ -362,3 +362,47 @@ def test_a_save_in_which_recording_was_switched_off(tmp_path: Path, recording: P
     process.current()
     kerasprov_agent.stop()
     assert rows(recording, "SELECT 1 FROM file WHERE path LIKE '%seen.txt'")
+
+
+THREADS = """
+import os, sys, threading
+import kerasprov_agent
+sys.setswitchinterval(1e-6)
+def work(own):
+    for number in range(40):
+        os.makedirs(f"{own}/{number}")
+        with kerasprov_agent.activity("write"):
+            for name in ("a", "b"):
+                with open(f"{own}/{number}/{name}.part", "w") as stream:
+                    stream.write(name)
+                os.replace(f"{own}/{number}/{name}.part", f"{own}/{number}/{name}.txt")
+threads = [threading.Thread(target=work, args=(own,)) for own in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_many_threads_write_at_once(tmp_path: Path) -> None:
+    done = recorded(tmp_path, THREADS)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    found = [row["path"] for row in rows(tmp_path / "kerasprov.db", "SELECT path FROM file")]
+    assert sorted(found) == sorted(map(str, tmp_path.glob("*/*/*.txt")))
+
+
+MODULES = """
+import gc, sys, time, types
+gc.callbacks.append(lambda phase, info: time.sleep(0.001))
+gc.set_threshold(50)
+open("result.txt", "w").write("1")
+end, number = time.monotonic() + 2, 0
+while time.monotonic() < end:
+    number += 1
+    sys.modules[f"made_{number}"] = types.ModuleType(f"made_{number}")
+    time.sleep(0.0001)
+"""
+
+
+def test_modules_are_imported_while_they_are_listed(tmp_path: Path) -> None:
+    done = recorded(tmp_path, MODULES)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    assert "result.txt" in files(tmp_path)
