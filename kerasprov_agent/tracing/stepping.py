@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from typing import Any
 
 from kerasprov_agent import guard, process, steps
@@ -10,6 +11,10 @@ from kerasprov_agent.describe import data
 from kerasprov_agent.describe.values import plain_dict, to_json
 from kerasprov_agent.tracing import origins, watching
 from kerasprov_agent.tracing.origins import Origin
+
+_here: ContextVar[str | None] = ContextVar("kerasprov_agent.step", default=None)
+_under_way: dict[str, str | None] = {}
+"""The steps under way, and in which other step each of them began."""
 
 
 class Step:
@@ -19,7 +24,12 @@ class Step:
         self.recorder = process.current()
         self.recorder.files_seen()
         self.id = self.recorder.step_started(name, _told(attributes))
-        self._outer, watching.step = watching.step, self.id
+        if watching.step is not current:  # none yet, or others before a fork or a stop
+            _under_way.clear()
+            watching.step = current
+        self._outer = _here.get()
+        _under_way[self.id] = current()
+        _here.set(self.id)
 
     def end(
         self,
@@ -29,7 +39,9 @@ class Step:
         attributes: dict[str, Any],
     ) -> None:
         """It has ended; `exc` is what it raised."""
-        watching.step = self._outer
+        _under_way.pop(self.id, None)
+        if _here.get() == self.id:
+            _here.set(self._outer)
         record = self.recorder
         record.files_seen()
         found = [origin for one in inputs for origin in _origins(one)]
@@ -45,6 +57,16 @@ class Step:
         if made_id is not None:
             for array in arrays:
                 origins.was_made(array, made_id)
+
+
+def current() -> str | None:
+    """The step under way in this thread or task; in one that has none, the only one there is."""
+    here = _here.get()
+    if here in _under_way:
+        return here
+    steps = _under_way.copy()
+    innermost = steps.keys() - steps.values()
+    return innermost.pop() if len(innermost) == 1 else None
 
 
 def _told(attributes: dict[str, Any]) -> str | None:

@@ -54,7 +54,7 @@ class Seen:
         self.path, self.written, self.version = path, written, version
         self.renamed_from, self.origins = renamed_from, origins
         self.by_input = by_input and by_input[0]
-        self.at, self.activity = clock.now(), (by_input and by_input[1]) or activity() or step
+        self.at, self.activity = clock.now(), (by_input and by_input[1]) or _under_way()
 
 
 def _nothing() -> None:
@@ -63,8 +63,8 @@ def _nothing() -> None:
 
 activity: Callable[[], str | None] = _nothing
 """What goes on in this thread: the id of a run, an evaluation, ...; put here by the hooks."""
-step: str | None = None
-"""The step of the program's own that is under way; in whatever thread its work is done."""
+step: Callable[[], str | None] = _nothing
+"""The step of the program's own in which this thread's work is done; put here by the first."""
 wake: Callable[[], None] = _nothing
 """Called where what was noted should be written down; must neither wait nor raise."""
 recording = False
@@ -87,6 +87,8 @@ _collecting: list[collecting] = []
 _quiet: Any = _thread._local()
 _outside: tuple[str, ...] = ()
 _caches = ""
+_forked_in: str | None = None
+"""In a forked child: what went on in the parent."""
 _report_to: str | None = None
 _report_read = 0
 _on = False
@@ -114,8 +116,9 @@ def stop() -> None:
 
 def forget() -> None:
     """In a forked child, or when the agent stops: what was noted is the parent's, or over."""
-    global recording, to_be_recorded
+    global recording, to_be_recorded, step
     recording = to_be_recorded = False
+    step = _nothing
     _seen.clear()
     _known.clear()
     _last.clear()
@@ -129,6 +132,11 @@ def drain() -> list[Seen]:
     return found + _reported()
 
 
+def _under_way() -> str | None:
+    """The activity to which belongs what this thread does."""
+    return activity() or step() or _forked_in
+
+
 def expect_reports() -> None:
     """Before a fork: where a child finds this file it may tell; it is gone with the record."""
     if recording and report_path is not None and not os.path.exists(report_path):
@@ -138,9 +146,9 @@ def expect_reports() -> None:
 
 def become_child() -> None:
     """In a forked child: tell the parent of the files that are opened here."""
-    global _report_to, report_path, step
+    global _report_to, report_path, _forked_in
     path = report_path if recording else _report_to
-    codes, step = dict(input_code), activity() or step
+    codes, _forked_in = dict(input_code), _under_way()
     forget()
     input_code.update(codes)
     _report_to, report_path = path, None

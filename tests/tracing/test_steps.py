@@ -154,6 +154,57 @@ def test_steps_that_the_program_tells_of(tmp_path: Path, check_prov: Any) -> Non
     assert not (tmp_path / "disabled/kerasprov.db").exists()
 
 
+AT_ONCE = """
+import asyncio, threading, time
+from concurrent.futures import ThreadPoolExecutor
+import kerasprov_agent
+
+def write(name):
+    with open(name, "w") as stream:
+        stream.write(name)
+
+meeting = threading.Barrier(2)
+
+def in_thread(name):
+    with kerasprov_agent.activity(name):
+        meeting.wait()
+        write(name)
+        meeting.wait()
+        if name == "second":
+            time.sleep(0.1)
+
+async def in_task(name):
+    with kerasprov_agent.activity(name):
+        await asyncio.sleep(0.1)
+        write(name)
+        await asyncio.sleep(0.1 if name == "third" else 0.3)
+
+async def tasks():
+    await asyncio.gather(in_task("third"), in_task("fourth"))
+
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(in_thread, ["first", "second"]))
+asyncio.run(tasks())
+with ThreadPoolExecutor(1) as pool, kerasprov_agent.activity("outer"):
+    with kerasprov_agent.activity("pool"):
+        pool.submit(write, "pool").result()
+    write("outer")
+write("none")
+"""
+
+
+def test_steps_at_once(tmp_path: Path) -> None:
+    done = recorded(tmp_path, AT_ONCE)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    query = (
+        "SELECT e.name AS file, a.name AS step FROM entity e JOIN generated g "
+        "ON g.entity_id = e.id LEFT JOIN activity a ON a.id = g.activity_id"
+    )
+    found = {one["file"]: one["step"] for one in rows(tmp_path / "kerasprov.db", query)}
+    names = ["first", "second", "third", "fourth", "pool", "outer"]
+    assert found == {**dict(zip(names, names, strict=True)), "none": None}
+
+
 def test_code_is_given_back_and_compared(tmp_path: Path) -> None:
     (tmp_path / "nets").mkdir()
     (tmp_path / "nets/__init__.py").write_text("")
