@@ -6,8 +6,6 @@ what they do is recorded. ``KERASPROV_DISABLED=1`` makes the import do nothing a
 
 from __future__ import annotations
 
-import sys
-
 from kerasprov_agent import clock, guard, import_hook, settings
 from kerasprov_agent.tracing import watching, worker
 
@@ -75,9 +73,9 @@ def stop() -> None:
 
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
-    import_hook.unwatch()
+    guard.always(import_hook.unwatch)
     for name, act in ENDING:
-        module = sys.modules.get(f"{__name__}.{name}")
+        module = import_hook.loaded(name)
         if module is not None:
             guard.always(getattr(module, act))
     watching.stop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from kerasprov_agent import guard, identity, settings
+from kerasprov_agent.tracing import versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def watch(spawn: Any) -> None:
 
 
 def _add(found: dict[str, Any]) -> None:
-    location = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    location = os.path.dirname(os.path.dirname(versions.absolute(__file__)))
     inherited = {
         "parent_id": identity.own(),
         "options": settings.options(),

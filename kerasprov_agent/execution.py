@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import kerasprov_agent
-from kerasprov_agent import clock, guard, identity, settings
+from kerasprov_agent import clock, guard, identity, import_hook, settings
 from kerasprov_agent.describe import code, job, machine, outcomes
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
@@ -33,7 +33,7 @@ class Execution:
         self._writing = threading.RLock()
         self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
-        self._git = threading.Thread(target=self._ask_git, name="kerasprov-git", daemon=True)
+        self._git = threading.Thread(target=self._ask_git_beside, name="kerasprov-git", daemon=True)
         try:
             self._git.start()
         except RuntimeError:  # Python is ending; a record that begins so late waits for git
@@ -54,7 +54,7 @@ class Execution:
             "script_sha256": script and script["sha256"],
             "arguments": to_json(self._program["arguments"]),
             "orcid": self.settings.orcid,
-            "working_directory": settings.start_directory(),
+            "working_directory": settings.working_directory(),
             "started_at": clock.iso(clock.started()),
             "status": "running",
             **keras,
@@ -73,13 +73,18 @@ class Execution:
             ),
         ]
 
+    def _ask_git_beside(self) -> None:
+        with guard.beside():
+            self._ask_git()
+
     def _ask_git(self) -> None:
         guard.attempt(self._find_git)
 
     def _find_git(self) -> None:
         """On a thread of its own: git may take seconds in a large repository."""
         file = self._program["source_file"]
-        found = code.git(os.path.dirname(file) if file else settings.start_directory())
+        directory = os.path.dirname(file) if file else settings.working_directory()
+        found = code.git(directory) if directory else None
         if found is None:
             return
         operations = []
@@ -139,7 +144,7 @@ class Execution:
 
     def _outcome(self, exc: BaseException | None, at_exit: bool) -> dict[str, Any]:
         """The exit status, known under the runner; `sys.exit` alone is no exception to report."""
-        if not at_exit or "kerasprov_agent.runner" not in sys.modules:
+        if not at_exit or import_hook.loaded("runner") is None:
             return {}
         if exc is None:
             return {"exit_status": 0}

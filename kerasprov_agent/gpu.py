@@ -85,7 +85,8 @@ class Sampler:
         return {"gpu_busy_seconds": busy, "gpu_utilization": share, "gpu_energy_joules": energy}
 
     def _run(self) -> None:
-        guard.attempt(self._sample_until_over)
+        with guard.beside():
+            guard.attempt(self._sample_until_over)
 
     def _sample_until_over(self) -> None:
         import pynvml  # type: ignore[import-not-found,import-untyped,unused-ignore]

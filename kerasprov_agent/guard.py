@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 FAULTS_ALLOWED = 3
+LOGGER = "kerasprov_agent"
 TRUE = frozenset(("1", "true", "yes", "on"))
 
 _warned: set[str] = set()
@@ -45,6 +46,17 @@ def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | N
             _heard(filters)
 
 
+def call_own(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """As `call`, for what runs no code but ours, which warns of nothing: leaves `warnings` alone."""
+    if not enabled():
+        return None
+    try:
+        return function(*args, **kwargs)
+    except Exception as fault:
+        _note(function, fault)
+        return None
+
+
 def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """Ask an object of the user's something it may not know; None is then the answer.
 
@@ -61,15 +73,35 @@ def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | 
             _heard(filters)
 
 
-class _Within:
-    """Stands for a pattern in a filter of `warnings`: it fits where a thread is in our code."""
+class beside:
+    """A context on a thread of our own: the program can see nothing of what it does."""
 
-    def match(self, _module: str) -> bool:
-        return get_ident() in _within
+    def __enter__(self) -> None:
+        _beside.add(get_ident())
+
+    def __exit__(self, *_: object) -> None:
+        _beside.discard(get_ident())
+
+
+class _InOurCode(type):
+    """The class of a category of warnings: all are of it that arise where we work."""
+
+    def __subclasscheck__(cls, category: type) -> bool:
+        # A file that the program has left open is collected at any time, also while we work.
+        return get_ident() in _within and category is not ResourceWarning
+
+
+class OurWarning(Warning, metaclass=_InOurCode):
+    """What warns while a thread of the program's is in our code; never raised.
+
+    It stands in a filter of `warnings` while that is so. Other threads may copy the filters just
+    then, and scikit-learn does, so the filter has nothing that others have not.
+    """
 
 
 _within: set[int] = set()
-_FILTER = ("ignore", None, Warning, _Within(), 0)
+_beside: set[int] = set()
+_FILTER = ("ignore", None, OurWarning, None, 0)
 
 
 def _silenced() -> list[Any] | None:
@@ -81,25 +113,43 @@ def _silenced() -> list[Any] | None:
     # The module may be missing, or only just being imported.
     filters: list[Any] | None = getattr(sys.modules.get("warnings"), "filters", None)
     ident = get_ident()
-    if not isinstance(filters, list) or ident in _within:
+    if not isinstance(filters, list) or ident in _within or ident in _beside:
         return None
+    copyreg: Any = sys.modules.get("copyreg")
+    if copyreg is not None:
+        copyreg.dispatch_table.setdefault(_InOurCode, _pickled)
     _within.add(ident)
     filters.insert(0, _FILTER)
     return filters
 
 
+def _pickled(_category: type) -> tuple[Any, ...]:
+    """joblib hands the filters to its processes; none is to import us there, and so be armed.
+
+    They get the category of which the fewest know: Python has to be told to use it.
+    """
+    return type, (EncodingWarning(),)
+
+
 def _heard(filters: list[Any]) -> None:
     _within.discard(get_ident())
-    if _FILTER in filters:
+    _take_out(filters)
+
+
+def _take_out(filters: list[Any]) -> None:
+    try:
         filters.remove(_FILTER)
+    except ValueError:  # the program has set its filters anew
+        pass
 
 
 def forked() -> None:
     """In a forked child: the threads of the parent that were in our code are not here."""
     _within.clear()
+    _beside.clear()
     filters = getattr(sys.modules.get("warnings"), "filters", None)
-    if isinstance(filters, list) and _FILTER in filters:
-        filters.remove(_FILTER)
+    while isinstance(filters, list) and _FILTER in filters:
+        _take_out(filters)
 
 
 def enabled() -> bool:
@@ -127,7 +177,10 @@ def warn(message: str) -> None:
     _warned.add(message)
     import logging
 
-    logging.getLogger("kerasprov_agent").warning("kerasprov_agent: %s", message)
+    try:
+        logging.getLogger(LOGGER).warning("kerasprov_agent: %s", message)
+    except Exception:
+        pass  # a filter of the program's own, or its class of loggers, is not made for us
 
 
 def raise_faults() -> None:
@@ -142,10 +195,18 @@ def debugging() -> bool:
 
 
 def debug(message: str, *args: Any) -> None:
-    """Tell whoever set the logger `kerasprov_agent` to DEBUG."""
-    import logging
+    """Tell whoever set a level or a handler on the logger `kerasprov_agent`.
 
-    logging.getLogger("kerasprov_agent").debug(message, *args)
+    A program that wants to hear everything of all loggers does not mean us: it would hear of us.
+    """
+    logging: Any = sys.modules.get("logging")
+    loggers = getattr(getattr(logging, "root", None), "manager", None)
+    try:
+        logger = loggers.loggerDict.get(LOGGER) if loggers else None
+        if isinstance(logger, logging.Logger) and (logger.level or logger.handlers):
+            logger.debug(message, *args)
+    except Exception:
+        pass
 
 
 def _note(function: Any, fault: Exception) -> None:

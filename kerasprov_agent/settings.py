@@ -168,6 +168,7 @@ SETTINGS = (
 FILES = (("pyproject.toml", "tool.kerasprov_agent"), ("setup.cfg", "kerasprov_agent"))
 
 _start_directory: str | None = None
+_is_gone = False
 _options: dict[str, str] = {}
 
 
@@ -178,18 +179,24 @@ def disabled() -> bool:
 
 def remember_start_directory() -> None:
     """Fix the directory from which relative paths are taken: a program may change its own."""
-    global _start_directory
+    global _start_directory, _is_gone
     if _start_directory is None:
         try:
             _start_directory = os.getcwd()
         except OSError:  # it has been deleted
-            _start_directory = os.path.expanduser("~")
+            _start_directory, _is_gone = os.path.expanduser("~"), True
 
 
 def start_directory() -> str:
-    """The directory in which the program started."""
+    """The directory from which relative paths are taken: that in which the program started."""
     remember_start_directory()
     return _start_directory or ""
+
+
+def working_directory() -> str | None:
+    """The directory in which the program started; None where it had been deleted."""
+    directory = start_directory()
+    return None if _is_gone else directory
 
 
 def set_option(name: str, text: str) -> None:

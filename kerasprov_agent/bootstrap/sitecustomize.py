@@ -18,9 +18,16 @@ def arm() -> None:
         sys.stderr.write(f"kerasprov_agent: not armed: {exc!r}\n")
 
 
+def absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:  # the current directory has been deleted
+        return path
+
+
 def run_hidden() -> None:
-    here = os.path.dirname(os.path.abspath(__file__))
-    path = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
+    here = os.path.dirname(absolute(__file__))
+    path = [entry for entry in sys.path if absolute(entry or os.curdir) != here]
     spec = PathFinder.find_spec("sitecustomize", path)
     if spec is None or spec.loader is None:
         return

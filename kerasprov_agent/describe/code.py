@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasprov_agent.describe import redaction
+from kerasprov_agent.tracing import versions
 
 NOT_THE_PROGRAMS = ("kerasprov_agent", "sitecustomize", "usercustomize")
 GIT_SECONDS = 10
@@ -34,7 +35,7 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
     elif spec is not None and spec.name != "__main__":
         kind, script = "module", spec.name.removesuffix(".__main__")
     elif file:
-        path = os.path.abspath(file)
+        path = versions.absolute(file)
         kind, script = "script", path
         if spec is not None:  # `python DIR` and `python ZIP`
             script = os.path.dirname(path)
@@ -46,7 +47,7 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
         "kind": kind,
         "script": script,
         "arguments": redaction.arguments(arguments),
-        "source_file": os.path.abspath(file) if file else None,
+        "source_file": versions.absolute(file) if file else None,
     }
 
 
@@ -97,8 +98,8 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
             continue
         path = ModuleType.__getattribute__(module, "__dict__").get("__file__")
         if isinstance(path, str) and path.endswith(".py"):
-            path = os.path.abspath(path)
-            if path == (main and os.path.abspath(main)) or is_outside(path):
+            path = versions.absolute(path)
+            if path == (main and versions.absolute(main)) or is_outside(path):
                 continue  # the script itself has a place of its own
             if name.partition(".")[0] not in NOT_THE_PROGRAMS:
                 found[name] = path

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe.values import public_name
+from kerasprov_agent.tracing import versions
 
 FILE_LIMIT = 100
 """So many files of a pipeline are named; of more the first and how many there are."""
@@ -111,7 +112,7 @@ def files(x: Any) -> dict[str, Any] | None:
     found = paths(x)
     if not found:
         return None
-    absolute = [os.path.abspath(path) for path in found]
+    absolute = [versions.absolute(path) for path in found]
     return {
         "count": len(found),
         "directory": os.path.commonpath(map(os.path.dirname, absolute)),

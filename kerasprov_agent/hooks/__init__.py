@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from kerasprov_agent import guard, process
@@ -18,6 +18,7 @@ from kerasprov_agent.hooks import (
     loops,
     optimizers,
     owners,
+    packages,
     saving,
     searches,
     training,
@@ -121,13 +122,15 @@ TUNER_TARGETS = (
 def install(package: Any) -> None:
     """Wrap what is named above in an imported package; each target by itself."""
     tuner = package.__name__ == "keras_tuner"
+    facts: dict[str, Any] = {}
     if not tuner:
-        process.keras_imported(guard.attempt(machine.keras, package) or {})
+        facts = guard.attempt(machine.keras, package) or {}
+        process.keras_imported(facts)
         process.watch_forks()
         watching.activity = calls.activity
     wrapping.switch(True)
     for target in TUNER_TARGETS if tuner else TARGETS:
-        guard.call(_apply, target, package.__name__)
+        guard.call(_apply, target, package.__name__, facts)
     if not tuner:
         guard.call(downloads.install, package.__name__)
     for module, name, before in () if tuner else FUNCTIONS:
@@ -141,7 +144,7 @@ def remove() -> None:
     wrapping.remove()
 
 
-def _apply(target: Target, package: str) -> None:
+def _apply(target: Target, package: str, facts: Mapping[str, Any]) -> None:
     owner = None
     for name in target.modules:
         module = sys.modules.get(name.format(package))
@@ -149,6 +152,7 @@ def _apply(target: Target, package: str) -> None:
     if owner is None or not hasattr(owner, target.method):
         guard.debug("%s has no %s.%s: not recorded", package, target.owner, target.method)
         return
+    packages.remember(owner, facts)
     if target.how == "method":
         wrapping.apply(owner, target.method, wrapping.observe(target.before, target.after))
     elif target.after is not None:

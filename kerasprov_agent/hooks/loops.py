@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from kerasprov_agent import clock, guard, meters, process
 from kerasprov_agent.describe import data, distribution, models
 from kerasprov_agent.describe import optimizers as describe
-from kerasprov_agent.hooks import calls, frames, optimizers, owners, searches, training
+from kerasprov_agent.hooks import calls, frames, optimizers, owners, packages, searches, training
 from kerasprov_agent.recorder import Recorder, Run
 
 APPLYING = frozenset(("apply", "apply_gradients", "minimize"))
@@ -189,7 +189,11 @@ def begin(
         compile_id=training.ensure_compiled(record, first) if compiled else None,
         loss=models.name_of(getattr(first, "loss", None)) if compiled else None,
         optimizers=[one.row for one in held],
-        params={"trial": hyperparameters, "distribution": distribution.distribution(first)},
+        params={
+            "trial": hyperparameters,
+            "distribution": distribution.distribution(first),
+            "keras": packages.differing(held[0].optimizer() if held else first, record.keras),
+        },
         training_data=_first_batch(given),
         validation_data=None,
         validation_source=None,

@@ -74,7 +74,7 @@ def _begin(name: str, model: Any, path: Any) -> Saving | None:
     if not isinstance(path, (str, os.PathLike)) or isinstance(calls.top(), Saving):
         return None
     # Resolved before the program may change its directory.
-    call = Saving(process.current(), KINDS[name], os.path.abspath(os.fspath(path)), model)
+    call = Saving(process.current(), KINDS[name], versions.absolute(os.fspath(path)), model)
     call.by = frames.actor()
     inputs.catch_up(call.record)
     run_id, epoch = None, None

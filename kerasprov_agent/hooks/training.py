@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, distribution, feeds, models
 from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
-from kerasprov_agent.hooks import calls, frames, inputs, optimizers, searches, wrapping
+from kerasprov_agent.hooks import calls, frames, inputs, optimizers, packages, searches, wrapping
 from kerasprov_agent.recorder import Recorder
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
@@ -17,7 +18,7 @@ DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
 
 PARTS = ("x", "y", "sample_weight")
 
-_signatures: dict[Any, inspect.Signature] = {}
+_signatures: WeakKeyDictionary[Any, inspect.Signature] = WeakKeyDictionary()
 
 
 def arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +121,7 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
             "fit": _plain_arguments(given),
             "trial": hyperparameters,
             "distribution": distribution.distribution(model),
+            "keras": packages.differing(model, record.keras),
         },
         training_data=_training_data(given),
         validation_data=_validation_data(given),

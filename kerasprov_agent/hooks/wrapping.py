@@ -1,5 +1,7 @@
 """Wrapping methods of classes: apply, recognise, switch off, remove.
 
+A program may throw Keras out and import it anew, so nothing here keeps its classes alive.
+
 A plain closure on `Model.compile` would break `load_model`, which compares `cls.compile` with
 `Trainer.compile`: a wrapt proxy equals what it wraps. wrapt's own proxies neither pickle nor
 copy, which the methods of an uninstrumented Keras do; `Patch` does.
@@ -12,6 +14,7 @@ import functools
 from collections.abc import Callable
 from types import MethodType
 from typing import Any, NamedTuple
+from weakref import ref
 
 import wrapt
 
@@ -22,6 +25,8 @@ Before = Callable[..., Any]
 """`before(wrapped, instance, args, kwargs)` returns a token for `after`."""
 After = Callable[[Any, Any, Any, BaseException | None], None]
 """`after(token, instance, result, exception)`."""
+Make = Callable[[type, Any], Any]
+"""`make(owner, found)` returns our wrapper around what was found in a class."""
 
 
 class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
@@ -73,12 +78,11 @@ _on = False
 
 
 class _Applied(NamedTuple):
-    asked: type
-    owner: type
+    asked: ref[type]
+    owner: ref[type]
     name: str
-    original: Any
-    patch: Any
-    make: Callable[[Any], Any]
+    ours: ref[Any]
+    make: Make
 
 
 _applied: list[_Applied] = []
@@ -129,7 +133,7 @@ def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     An inherited one is wrapped where it is defined: elsewhere `inspect.getdoc` would not find the
     text that it inherits.
     """
-    _put(owner, name, lambda found: Patch(found, wrapper, owner, name))
+    _put(owner, name, lambda cls, found: Patch(found, wrapper, cls, name))
 
 
 def apply_plain(owner: type, name: str, after: After) -> None:
@@ -137,27 +141,36 @@ def apply_plain(owner: type, name: str, after: After) -> None:
 
     `after` gets the positional arguments for a token.
     """
-    _put(owner, name, lambda found: _plain(found, after))
+    _put(owner, name, lambda _, found: _plain(found, found, after))
 
 
 def apply_setter(owner: type, name: str, after: After) -> None:
     """Observe what is assigned to a property."""
 
-    def make(found: Any) -> property:
-        return property(found.fget, _plain(found.fset, after), found.fdel, found.__doc__)
+    def make(_owner: type, found: Any) -> property:
+        setter = _plain(found.fset, found, after)
+        return property(found.fget, setter, found.fdel, found.__doc__)
 
     _put(owner, name, make)
 
 
-def _put(owner: type, name: str, make: Callable[[Any], Any]) -> None:
+def _put(owner: type, name: str, make: Make) -> None:
     place, found = _raw(owner, name)
     if not _has_ours(found):
-        patch = make(found)
-        _applied.append(_Applied(owner, place, name, found, patch, make))
+        patch = make(owner, found)
+        _applied[:] = [one for one in _applied if one.owner() is not None]
+        _applied.append(_Applied(ref(owner), ref(place), name, ref(_function(patch)), make))
         setattr(place, name, patch)
 
 
-def _plain(function: Any, after: After) -> Any:
+def _function(attribute: Any) -> Any:
+    """Of a property, the setter: properties can't be referred to weakly."""
+    return attribute.fset if isinstance(attribute, property) else attribute
+
+
+def _plain(function: Any, original: Any, after: After) -> Any:
+    """A function around `function`, to be taken out again for `original`."""
+
     @functools.wraps(function)
     @unseen
     def observed(instance: Any, *args: Any, **kwargs: Any) -> Any:
@@ -172,6 +185,7 @@ def _plain(function: Any, after: After) -> Any:
         return result
 
     observed._self_kerasprov = True  # type: ignore[attr-defined]
+    observed._self_original = original  # type: ignore[attr-defined]
     # AutoGraph rewrites what a user's tf.function reaches, but not what has this attribute.
     observed.autograph_info__ = {}  # type: ignore[attr-defined]
     return observed
@@ -180,18 +194,24 @@ def _plain(function: Any, after: After) -> Any:
 def restore() -> None:
     """Wrap again what another tool has set back to Keras' own, as mlflow does when disabled."""
     for one in list(_applied) if _on else ():
-        _, found = _raw(one.asked, one.name)
-        if not _has_ours(found) and _is_of(one.owner, found):
-            _put(one.asked, one.name, one.make)
+        asked, owner = one.asked(), one.owner()
+        if asked is None or owner is None:
+            continue
+        _, found = _raw(asked, one.name)
+        if not _has_ours(found) and _is_of(owner, found):
+            _put(asked, one.name, one.make)
 
 
 def remove() -> None:
     """Take out every patch; where another tool's lies on top ours stays, switched off."""
     switch(False)
     while _applied:
-        _, owner, name, original, patch, _ = _applied.pop()
-        if vars(owner).get(name) is patch:
-            setattr(owner, name, original)
+        _, owner_ref, name, ours, _ = _applied.pop()
+        owner, patch = owner_ref(), ours()
+        if owner is None or patch is None or _function(vars(owner).get(name)) is not patch:
+            continue
+        original = patch.__wrapped__ if isinstance(patch, Patch) else patch._self_original
+        setattr(owner, name, original)
 
 
 def _raw(owner: type, name: str) -> tuple[type, Any]:
@@ -209,8 +229,7 @@ def _is_of(owner: type, function: Any) -> bool:
 
 
 def _has_ours(function: Any) -> bool:
-    if isinstance(function, property):
-        function = function.fset
+    function = _function(function)
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
         if getattr(type(function), "_self_kerasprov", False) or (

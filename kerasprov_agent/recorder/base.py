@@ -22,6 +22,7 @@ class Base:
         from kerasprov_agent.execution import Execution
 
         self.execution = Execution(keras)
+        self.keras = keras
         self.backend: str | None = keras.get("backend")
         self.gpus_known = False
         self._numbers: Counter[str] = Counter()
@@ -30,9 +31,14 @@ class Base:
         self.epochs = 0
 
     def keras_seen(self, keras: Mapping[str, Any]) -> None:
-        """The program has imported Keras only now."""
+        """The program has imported Keras: only now, or another one.
+
+        The execution tells of the first. What a run has of its own is a parameter of the run.
+        """
         self.backend = keras.get("backend")
-        self._write(update("execution", dict(keras), {"id": self.execution.id}))
+        if not self.keras:
+            self.keras = keras
+            self._write(update("execution", dict(keras), {"id": self.execution.id}))
 
     def _id(self, kind: str) -> str:
         with self._lock:

@@ -1,6 +1,7 @@
 """Wrapping functions of modules, and methods that are as plain: apply, switch off, remove.
 
-Plain functions with `__wrapped__`: they pickle by their name, and AutoGraph takes them.
+Plain functions with `__wrapped__`: they pickle by their name, and AutoGraph takes them. Nothing
+here keeps a module alive that the program throws out and imports anew.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from weakref import ref
 
 from kerasprov_agent import guard
 from kerasprov_agent.unseen import unseen
@@ -19,10 +21,9 @@ After = Callable[[Any, Any, BaseException | None], None]
 
 
 class _Applied(NamedTuple):
-    owner: Any
+    owner: ref[Any]
     name: str
-    original: Any
-    ours: Any
+    ours: ref[Any]
 
 
 _applied: list[_Applied] = []
@@ -35,15 +36,13 @@ def apply(owner: Any, name: str, before: Before, after: After) -> None:
     _on = True
     original = vars(owner).get(name)
     if callable(original) and not _is_ours(original):
-        ours = _observed(original, before, after)
-        _applied.append(_Applied(owner, name, original, ours))
-        setattr(owner, name, ours)
+        _put(owner, name, _observed(original, before, after))
 
 
-def replace(owner: Any, name: str, ours: Any) -> None:
-    """Put something of ours in the place of an attribute of a class."""
-    _applied.append(_Applied(owner, name, vars(owner)[name], ours))
-    setattr(owner, name, ours)
+def replace_property(owner: type, name: str, fget: Any) -> None:
+    """Put a function of ours in the place of the one by which a property is read."""
+    fget._self_original = vars(owner)[name]
+    _put(owner, name, property(fget))
 
 
 def remove() -> None:
@@ -51,9 +50,23 @@ def remove() -> None:
     global _on
     _on = False
     while _applied:
-        owner, name, original, ours = _applied.pop()
-        if vars(owner).get(name) is ours:
-            setattr(owner, name, original)
+        owner_ref, name, ours = _applied.pop()
+        owner, function = owner_ref(), ours()
+        if owner is None or function is None:
+            continue
+        if _function(vars(owner).get(name)) is function:
+            setattr(owner, name, function._self_original)
+
+
+def _put(owner: Any, name: str, ours: Any) -> None:
+    _applied[:] = [one for one in _applied if one.owner() is not None]
+    _applied.append(_Applied(ref(owner), name, ref(_function(ours))))
+    setattr(owner, name, ours)
+
+
+def _function(attribute: Any) -> Any:
+    """Of a property, the getter: properties can't be referred to weakly."""
+    return attribute.fget if isinstance(attribute, property) else attribute
 
 
 def _observed(function: Any, before: Before, after: After) -> Any:
@@ -74,6 +87,7 @@ def _observed(function: Any, before: Before, after: After) -> Any:
         return result
 
     observed._self_kerasprov = True  # type: ignore[attr-defined]
+    observed._self_original = function  # type: ignore[attr-defined]
     observed.autograph_info__ = {}  # type: ignore[attr-defined]
     return observed
 

@@ -80,7 +80,7 @@ def files_of(*paths: str) -> Files:
 
 def all_files(path: str) -> list[str]:
     """A file; of a directory all in it and below."""
-    path = os.path.abspath(path)
+    path = versions.absolute(path)
     return hashing.files_below(path, PIECES_LIMIT) if os.path.isdir(path) else [path]
 
 

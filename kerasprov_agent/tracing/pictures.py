@@ -88,7 +88,7 @@ def _watch_pixels(image_class: Any) -> None:
         return found
 
     pixels.__doc__ = fget.__doc__
-    functions.replace(image_class, "__array_interface__", property(pixels))
+    functions.replace_property(image_class, "__array_interface__", pixels)
 
 
 def _given(image: Any, found: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.tracing import functions, origins, watching
+from kerasprov_agent.tracing import functions, origins, versions, watching
 
 ARRAYS, PIECE, NOTED = "arrays", "piece", "noted"
 """Returns arrays or frames; one piece of data, such as an image; something that is not followed."""
@@ -67,7 +67,7 @@ def path_of(value: Any) -> str | None:
         text = getattr(value, "name", None)
     if not isinstance(text, str) or "://" in text:
         return None
-    return os.path.abspath(os.path.expanduser(text))
+    return versions.absolute(os.path.expanduser(text))
 
 
 def _arrays(path: str, result: Any, exc: BaseException | None) -> None:

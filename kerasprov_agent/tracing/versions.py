@@ -1,4 +1,4 @@
-"""The version of a file: enough to see that it was changed, and to find its hash again."""
+"""Which file a path means, and in which version: enough to see a change, and to find its hash."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import stat
 
 Version = tuple[int, int, int, int]
 """Device, inode, size in bytes, time of the last change in nanoseconds."""
+
+
+def absolute(path: str) -> str:
+    """A path as seen from everywhere; as it stands where the directory it starts from is gone."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
 
 
 def of_path(path: str) -> Version | None:

@@ -253,7 +253,7 @@ class collecting:
 
 def note(path: str, written: bool = False, by_input: tuple[str, str] | None = None) -> None:
     """A file was read or written where Python does not tell of it."""
-    path = os.path.abspath(path)
+    path = versions.absolute(path)
     if _on and _is_of_interest(path):
         _note(path, written, by_input)
 
@@ -278,9 +278,9 @@ def _audited(event: str, args: tuple[Any, ...]) -> None:
     if not _on:
         return
     if event == "open":
-        guard.call(_opened, *args)
+        guard.call_own(_opened, *args)
     elif event == "os.rename":
-        guard.call(_renamed, args[0], args[1])
+        guard.call_own(_renamed, args[0], args[1])
 
 
 def _opened(path: Any, _mode: Any, flags: int) -> None:
@@ -288,7 +288,7 @@ def _opened(path: Any, _mode: Any, flags: int) -> None:
         return
     text = os.fsdecode(path)
     if _is_of_interest(text):
-        text = os.path.abspath(text)
+        text = versions.absolute(text)
         if _is_of_interest(text):
             _note(text, flags & _WRITING != 0, input_under_way())
 
@@ -296,7 +296,7 @@ def _opened(path: Any, _mode: Any, flags: int) -> None:
 def _renamed(source: Any, target: Any) -> None:
     if is_quiet():
         return
-    source, target = os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target))
+    source, target = versions.absolute(os.fsdecode(source)), versions.absolute(os.fsdecode(target))
     if _is_of_interest(target) and len(_seen) < PENDING_LIMIT:
         _seen.append(Seen(target, True, renamed_from=source))
 
@@ -373,7 +373,7 @@ def _may_begin() -> bool:
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     if file is None:
         return "ipykernel" in sys.modules
-    return file.endswith(".py") and not is_outside(os.path.abspath(file))
+    return file.endswith(".py") and not is_outside(versions.absolute(file))
 
 
 def _is_of_interest(path: str) -> bool:

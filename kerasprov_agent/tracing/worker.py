@@ -80,7 +80,7 @@ def _at_exit() -> None:
 def _settle() -> None:
     if _alive.locked() and stop(FORK_SECONDS):
         sleep(0.001)  # the system, too, has to see that it ended
-    guard.attempt(watching.expect_reports)
+    guard.call_own(watching.expect_reports)
 
 
 def _forked() -> None:
@@ -100,7 +100,7 @@ def _run(turn: int) -> None:
     try:
         while idle < IDLE_ROUNDS and goes_on():
             _wake.acquire(timeout=PAUSE_SECONDS)
-            with watching.quiet():
+            with guard.beside(), watching.quiet():
                 more = guard.call(_step, goes_on)
             idle = 0 if more else idle + 1
     finally:
