@@ -47,7 +47,7 @@ def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | N
 
 
 def call_own(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
-    """As `call`, for what runs no code but ours, which warns of nothing: leaves `warnings` alone."""
+    """As `call`, for what runs no code but ours: it warns of nothing, `warnings` is left alone."""
     if not enabled():
         return None
     try:
@@ -134,6 +134,10 @@ def _pickled(_category: type) -> tuple[Any, ...]:
 def _heard(filters: list[Any]) -> None:
     _within.discard(get_ident())
     _take_out(filters)
+    current = getattr(sys.modules.get("warnings"), "filters", filters)
+    # Another thread may have copied the filters meanwhile, and put the copy in their place.
+    if current is not filters and not _within and isinstance(current, list):
+        _take_out(current)
 
 
 def _take_out(filters: list[Any]) -> None:
@@ -175,9 +179,9 @@ def warn(message: str) -> None:
     if message in _warned:
         return
     _warned.add(message)
-    import logging
-
     try:
+        import logging
+
         logging.getLogger(LOGGER).warning("kerasprov_agent: %s", message)
     except Exception:
         pass  # a filter of the program's own, or its class of loggers, is not made for us

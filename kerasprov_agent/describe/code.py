@@ -139,9 +139,16 @@ def git(directory: str) -> dict[str, Any] | None:
 
 
 def _git(directory: str, *arguments: str) -> str | None:
+    # Given the bare name, subprocess sets and resets the filters of `warnings` to look it up: on
+    # a thread of ours, it might undo what the program has set meanwhile.
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    paths = (os.path.join(place, "git") for place in places if place)
+    program = next((path for path in paths if os.access(path, os.X_OK)), None)
+    if program is None:
+        return None
     try:
         done = subprocess.run(
-            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
+            [program, "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

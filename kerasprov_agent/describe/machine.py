@@ -19,6 +19,9 @@ ENVIRONMENT_NAMES = frozenset(
 )
 
 
+LINUX = sys.platform == "linux"
+
+
 def host() -> str:
     """The name of this machine."""
     return platform.node()
@@ -91,7 +94,21 @@ def processor() -> str | None:
                 return line.partition(":")[2].strip()
     except OSError:
         pass
-    return platform.processor() or None
+    return (platform.machine() if LINUX else platform.processor()) or None
+
+
+def system() -> str:
+    """The system, its release, architecture and C library, as `platform.platform` puts it.
+
+    That starts `uname -p`. subprocess then sets the filters of `warnings` for a moment, which on
+    a thread of ours could undo what the program sets meanwhile.
+    """
+    if not LINUX:
+        return platform.platform()
+    names = os.uname()
+    library = "".join(platform.libc_ver())
+    parts = (names.sysname, names.release, names.machine, *(("with", library) if library else ()))
+    return "-".join(parts)
 
 
 def cpus() -> int | None:
@@ -148,7 +165,7 @@ def facts() -> dict[str, Any]:
         "pid": os.getpid(),
         "process": process_key(),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": system(),
         "cpu": processor(),
         "cpu_count": cpus(),
         "environment": environment(),

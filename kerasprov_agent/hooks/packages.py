@@ -1,4 +1,4 @@
-"""Of which Keras a model or optimizer is: a program may have several, or one in turn on backends."""
+"""Of which Keras a model or an optimizer is: a program may have several, and several backends."""
 
 from __future__ import annotations
 
@@ -25,6 +25,4 @@ def remember(owner: type, facts: Mapping[str, Any]) -> None:
 def differing(instance: Any, usual: Mapping[str, Any]) -> dict[str, Any]:
     """What the Keras of a model or optimizer has that `usual`, the execution's, has not."""
     facts = next((_owners[cls] for cls in type(instance).__mro__ if cls in _owners), {})
-    return {
-        NAMES[column]: value for column, value in facts.items() if value != usual.get(column)
-    }
+    return {NAMES[column]: value for column, value in facts.items() if value != usual.get(column)}

@@ -88,9 +88,7 @@ def armed(directory: Path, script: str, *options: str) -> str:
 
 def test_finders_that_ask_the_others(tmp_path: Path) -> None:
     for name, finders in FINDERS.items():
-        script = PROBE.format(
-            imports="import kerasprov_agent", classes=DELEGATING, finders=finders
-        )
+        script = PROBE.format(imports="import kerasprov_agent", classes=DELEGATING, finders=finders)
         assert armed(tmp_path, script) == "ours\nTrue\n", name
 
 
