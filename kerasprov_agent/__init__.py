@@ -63,6 +63,7 @@ def start() -> None:
     settings.remember_start_directory()
     watching.wake = worker.start
     worker.watch_forks()
+    worker.watch_last()
     watching.start()
     hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
     import_hook.watch(hooks | dict.fromkeys(DATA_PACKAGES, _follow))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ class Execution:
         self._writing = threading.RLock()
         self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
+        self.when_late: Callable[[], object] | None = None
+        """Called after what is written when the end has been written already."""
+        self._told = False
         self._git = threading.Thread(target=self._ask_git_beside, name="kerasprov-git", daemon=True)
         try:
             self._git.start()
@@ -110,6 +113,10 @@ class Execution:
             begin, self._begin = self._begin, ()
             found, self._found = self._found, []
             self._writer.write([*begin, *operations, *found])
+        late = self.when_late
+        if late is not None:
+            self._writer.close()  # who writes last does not know that
+            late()
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query on the database."""
@@ -125,22 +132,35 @@ class Execution:
             guard.call(self._write_document)
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
-        """The program ends; `exc` is what it ends with."""
+        """The program ends; `exc` is what it ends with. What was recorded since is added later."""
         if self._git.ident is not None:
             self._git.join(FACTS_SECONDS)
-        row = {"ended_at": clock.iso(clock.now()), **self._outcome(exc, at_exit)}
+        now = clock.iso(clock.now())
+        row = {"ended_at": now, **self._outcome(exc, at_exit)}
         if row.get("status") is None:
             row.update(outcomes.columns(exc))
-        self.write([update("execution", row, {"id": self.id})])
+        self.write([*self._cut_off(now), update("execution", row, {"id": self.id})])
         self._writer.checkpoint()
         self._writer.close()
         document = guard.call(self._write_document)
-        if self.settings.verbose:
+        if self.settings.verbose and not self._told:
+            self._told = True
             where = f", {document}" if document else ""
             print(
                 f"kerasprov_agent: {runs} runs, {epochs} epochs in {self.settings.db}{where}",
                 file=sys.stderr,
             )
+
+    def _cut_off(self, now: str) -> list[Operation]:
+        """What still goes on is cut off: threads that nobody waits for end with the program."""
+        row = {"status": "interrupted", "ended_at": now}
+        found: list[Operation] = [
+            update(table, row, {"execution_id": self.id, "status": "running"})
+            for table in ("run", "evaluation", "activity", "search")
+        ]
+        searches = self.ask("SELECT id FROM search WHERE execution_id = ?", self.id)
+        keys = ({"search_id": search_id, "status": "running"} for (search_id,) in searches)
+        return [*found, *(update("trial", row, key) for key in keys)]
 
     def _outcome(self, exc: BaseException | None, at_exit: bool) -> dict[str, Any]:
         """The exit status, known under the runner; `sys.exit` alone is no exception to report."""

@@ -1,4 +1,9 @@
-"""The recorder of this process: begun with the first thing recorded, ended with the process."""
+"""The recorder of this process: begun with the first thing recorded, ended with the process.
+
+Python's end is no moment: handlers of the program's own may run after ours, and evaluate and save,
+and threads that nobody waits for may train on. What is recorded so late joins the same execution,
+whose end is then written again.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +37,8 @@ _tracing = threading.Lock()
 """Held by the thread beside the program's while it writes something down."""
 _watching = False
 _raised: BaseException | None = None
+_leaving = False
+"""Whether Python ends: the end of the record has been written, or there was no record yet."""
 
 
 def current() -> Recorder:
@@ -45,7 +52,10 @@ def current() -> Recorder:
             _current = Recorder(keras)
             watching.recording = True
             watching.report_path = f"{_current.execution.settings.db}-{identity.own()}.files"
-            worker.start()
+            if _leaving:
+                _await_what_is_late(_current)
+            else:
+                worker.start()
             if not _current.execution.settings.files:
                 watching.stop()
             _end_with_multiprocessing()
@@ -131,18 +141,32 @@ def program_raised(exc: BaseException) -> None:
 
 def at_exit() -> None:
     """The interpreter ends; a file that was written at the last moment still has to be told of."""
+    global _leaving, _raised
+    if _leaving:
+        return
     if _current is None and watching.to_be_recorded and watching.has_written():
         current()
-    exc = _raised
-    if exc is None and not hasattr(sys, "ps1"):
+    if _raised is None and not hasattr(sys, "ps1"):
         # Python keeps the exception that it printed last; the interpreter ends with it.
-        exc = getattr(sys, "last_value", None)
-    _finish(exc, at_exit=True)
+        _raised = getattr(sys, "last_value", None)
+    _leaving, watching.wake = True, _wait
+    _finish(_raised, at_exit=True)
+
+
+def at_last() -> None:
+    """The interpreter ends, and no handler is to come but those from before we were armed."""
+    at_exit()
+    for tell in ending:
+        guard.call(tell, _raised)
+    if _current is None and watching.to_be_recorded and watching.has_written():
+        current()
+    if _current is not None and watching.pending():
+        _end_again(_current)
 
 
 def finish() -> None:
     """End the record of this execution now."""
-    _finish(None, at_exit=False)
+    _finish(_raised if _leaving else None, at_exit=False)
 
 
 def _finish(exc: BaseException | None, at_exit: bool) -> None:
@@ -151,15 +175,45 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
         guard.call(tell, exc)
     worker.stop(STOP_SECONDS)
     with _lock:
-        recorder, _current = _current, None
+        recorder = _current
+        if not at_exit:
+            _current = None
     if not at_exit:
         for forget in forgetting:
             forget()
     if recorder is None:
         return
+    recorder.execution.when_late = None
     with watching.quiet():
         guard.call(_trace_to_the_end, recorder)
-        watching.recording = False
+        watching.recording = at_exit
         watching.end_reports()
-        identity.renew()
-        recorder.execution.end(exc, at_exit, recorder.runs, recorder.epochs)
+        if not at_exit:
+            identity.renew()
+        recorder.execution.end(exc, _leaving, recorder.runs, recorder.epochs)
+    if at_exit:
+        _await_what_is_late(recorder)
+
+
+def _wait() -> None:
+    """No thread is begun any more: what is noted of files is written down with the next end."""
+
+
+def _await_what_is_late(recorder: Recorder) -> None:
+    """From now on the end follows on whatever is recorded."""
+    recorder.execution.when_late = lambda: guard.always(_end_again, recorder)
+
+
+def _end_again(recorder: Recorder) -> None:
+    """Write the end of the record once more, unless something goes on in this thread."""
+    execution = recorder.execution
+    if execution.when_late is None or watching.is_under_way():
+        return
+    again, execution.when_late = execution.when_late, None  # what is written here is not late
+    try:
+        with watching.quiet():
+            guard.call(_trace_to_the_end, recorder)
+            watching.end_reports()
+            execution.end(_raised, True, recorder.runs, recorder.epochs)
+    finally:
+        execution.when_late = again

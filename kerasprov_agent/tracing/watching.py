@@ -137,6 +137,11 @@ def _under_way() -> str | None:
     return activity() or step() or _forked_in
 
 
+def is_under_way() -> bool:
+    """Whether this thread is within an activity."""
+    return _under_way() is not None
+
+
 def expect_reports() -> None:
     """Before a fork: where a child finds this file it may tell; it is gone with the record."""
     if recording and report_path is not None and not os.path.exists(report_path):

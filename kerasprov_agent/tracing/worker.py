@@ -11,12 +11,13 @@ import atexit
 import os
 from time import sleep
 
-from kerasprov_agent import guard
+from kerasprov_agent import guard, import_hook
 from kerasprov_agent.tracing import watching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 PAUSE_SECONDS = 0.2
 """What is seen is written down after so long."""
@@ -30,6 +31,7 @@ _wake.acquire()
 _turn = 0
 _watching_forks = False
 _watching_end = False
+_watching_last = False
 
 
 def start() -> None:
@@ -71,10 +73,21 @@ def watch_end() -> None:
         atexit.register(guard.always, _at_exit)
 
 
-def _at_exit() -> None:
-    from kerasprov_agent import process
+def watch_last() -> None:
+    """Be told of the end once more, after all handlers that are registered from now on."""
+    global _watching_last
+    if not _watching_last:
+        _watching_last = True
+        atexit.register(guard.always, _at_last)
 
-    process.at_exit()
+
+def _at_exit() -> None:
+    _process().at_exit()
+
+
+def _at_last() -> None:
+    if import_hook.loaded("process") is not None or watching.to_be_recorded:
+        _process().at_last()
 
 
 def _settle() -> None:
@@ -110,6 +123,19 @@ def _run(turn: int) -> None:
 
 
 def _step(goes_on: Callable[[], bool]) -> bool:
+    more: bool = _process().trace(goes_on)
+    return more
+
+
+def _process() -> Any:
+    """The module `process`, which arming does not load.
+
+    Where the program has thrown it out of `sys.modules`, this thread does not put it back: the
+    program may be just about to go through them.
+    """
+    known = import_hook.loaded("process")
+    if known is not None:
+        return known
     from kerasprov_agent import process
 
-    return process.trace(goes_on)
+    return process
