@@ -7,6 +7,7 @@ whose end is then written again.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -19,6 +20,8 @@ from kerasprov_agent.tracing import watching, worker
 if TYPE_CHECKING:
     from kerasprov_agent.recorder import Recorder
 
+LATE_SECONDS = 1.0
+"""How long files are hashed at most after each activity that comes later than the end."""
 STOP_SECONDS = 1.0
 """How long the end of the program waits for the thread that hashes files to lay down its work."""
 
@@ -81,9 +84,9 @@ def trace(go_on: Callable[[], bool]) -> bool:
         return recorder.hash_files(go_on)
 
 
-def _trace_to_the_end(recorder: Recorder) -> None:
+def _trace_to_the_end(recorder: Recorder, limit: float = math.inf) -> None:
     """What was seen is written down whatever it takes; hashing has its time."""
-    seconds = recorder.execution.settings.hash_seconds
+    seconds = min(recorder.execution.settings.hash_seconds, limit)
     go_on = clock.deadline(seconds)
     # What the thread has in hand, it may still be writing.
     if _tracing.acquire(timeout=seconds):
@@ -212,7 +215,7 @@ def _end_again(recorder: Recorder) -> None:
     again, execution.when_late = execution.when_late, None  # what is written here is not late
     try:
         with watching.quiet():
-            guard.call(_trace_to_the_end, recorder)
+            guard.call(_trace_to_the_end, recorder, LATE_SECONDS)
             watching.end_reports()
             execution.end(_raised, True, recorder.runs, recorder.epochs)
     finally:

@@ -192,7 +192,7 @@ def begin(
         params={
             "trial": hyperparameters,
             "distribution": distribution.distribution(first),
-            "keras": packages.differing(held[0].optimizer() if held else first, record.keras),
+            "keras": packages.in_use(held[0].optimizer() if held else first, record),
         },
         training_data=_first_batch(given),
         validation_data=None,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kerasprov_agent.recorder import Recorder
+
 NAMES = {
     "keras_package": "package",
     "keras_version": "version",
@@ -22,7 +24,12 @@ def remember(owner: type, facts: Mapping[str, Any]) -> None:
     _owners.setdefault(owner, facts)
 
 
-def differing(instance: Any, usual: Mapping[str, Any]) -> dict[str, Any]:
-    """What the Keras of a model or optimizer has that `usual`, the execution's, has not."""
+def in_use(instance: Any, record: Recorder) -> dict[str, Any]:
+    """What the Keras of a model or optimizer has that the execution's has not.
+
+    From now on the record asks the devices of its backend.
+    """
     facts = next((_owners[cls] for cls in type(instance).__mro__ if cls in _owners), {})
-    return {NAMES[column]: value for column, value in facts.items() if value != usual.get(column)}
+    record.backend = facts.get("backend", record.backend)
+    known = record.keras
+    return {NAMES[name]: value for name, value in facts.items() if value != known.get(name)}

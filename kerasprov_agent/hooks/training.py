@@ -121,7 +121,7 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
             "fit": _plain_arguments(given),
             "trial": hyperparameters,
             "distribution": distribution.distribution(model),
-            "keras": packages.differing(model, record.keras),
+            "keras": packages.in_use(model, record),
         },
         training_data=_training_data(given),
         validation_data=_validation_data(given),
