@@ -131,9 +131,11 @@ def program_raised(exc: BaseException) -> None:
 
 def at_exit() -> None:
     """The interpreter ends; a file that was written at the last moment still has to be told of."""
+    global _raised
     if _current is None and watching.to_be_recorded and watching.has_written():
         current()
-    exc = _raised
+    # What the traceback holds may live as long as Python lets it, and no longer.
+    exc, _raised = _raised, None
     if exc is None and not hasattr(sys, "ps1"):
         # Python keeps the exception that it printed last; the interpreter ends with it.
         exc = getattr(sys, "last_value", None)
