@@ -158,6 +158,7 @@ def at_exit() -> None:
 
 def at_last() -> None:
     """The interpreter ends, and no handler is to come but those from before we were armed."""
+    global _raised
     at_exit()
     for tell in ending:
         guard.call(tell, _raised)
@@ -165,6 +166,7 @@ def at_last() -> None:
         current()
     if _current is not None and watching.pending():
         _end_again(_current)
+    _raised = None  # what its traceback holds lives no longer than without us
 
 
 def finish() -> None:

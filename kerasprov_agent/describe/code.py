@@ -32,6 +32,8 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
         kind, script = _notebook(main)
     elif started_by_runner:
         kind, script = started_by_runner["kind"], started_by_runner["target"]
+        if kind == "script":
+            file = script  # When a script has ended, its `__main__` has no `__file__` any more.
     elif spec is not None and spec.name != "__main__":
         kind, script = "module", spec.name.removesuffix(".__main__")
     elif file:
