@@ -15,6 +15,7 @@ from kerasprov_agent.hooks import (
     downloads,
     epochs,
     evaluating,
+    laziness,
     loops,
     optimizers,
     owners,
@@ -130,6 +131,7 @@ def install(package: Any) -> None:
         guard.call(_apply, target, package.__name__)
     if not tuner:
         guard.call(downloads.install, package.__name__)
+        guard.call(laziness.install, package.__name__)
     for module, name, before in () if tuner else FUNCTIONS:
         owner = sys.modules.get(module.format(package.__name__))
         if owner is not None:
@@ -139,6 +141,7 @@ def install(package: Any) -> None:
 def remove() -> None:
     """Undo `install`."""
     wrapping.remove()
+    laziness.remove()
 
 
 def _apply(target: Target, package: str) -> None:
