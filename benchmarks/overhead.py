@@ -73,7 +73,7 @@ def own_time(epochs: int) -> None:
     start = time.perf_counter(), time.process_time()
     from kerasprov_agent import process
 
-    process._at_exit()
+    process.at_exit()
     ended = time.perf_counter() - start[0], time.process_time() - start[1]
     print(json.dumps({"armed": armed, "spent": spent, "ended": ended}))
     kerasprov_agent.stop()

@@ -147,6 +147,11 @@ def _take_out(filters: list[Any]) -> None:
         pass
 
 
+def is_at_work() -> bool:
+    """Whether this thread is in our code, or in what our code calls of the program's."""
+    return get_ident() in _within
+
+
 def forked() -> None:
     """In a forked child: the threads of the parent that were in our code are not here."""
     _within.clear()

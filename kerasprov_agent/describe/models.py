@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import numbers
 from kerasprov_agent.describe.values import (
     dtype_name,
     list_shape,
@@ -16,6 +17,8 @@ from kerasprov_agent.describe.values import (
     to_json,
 )
 
+SEEING = ("tensorflow", "torch")
+"""The backends on which a program may see what operations are executed to describe a model."""
 ACTIVATION_LAYERS = frozenset(("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"))
 
 
@@ -43,8 +46,18 @@ def architecture(model: Any) -> dict[str, Any]:
 
 
 def _config(model: Any) -> str | None:
-    config = guard.attempt(model.get_config)
+    if any(map(numbers.is_seen, SEEING)) and not _is_told_by_keras(model):
+        return None
+    config = guard.attempt(lambda: model.get_config())
     return None if config is None else to_json(plain(config))
+
+
+def _is_told_by_keras(model: Any) -> bool:
+    """Whether no `get_config` of the program's is called, which may execute anything."""
+    return all(
+        str(type(one).get_config.__module__).startswith(("keras.", "tf_keras."))
+        for one in (model, *(layer for _, layer in _walk(model, "")))
+    )
 
 
 def _built(model: Any) -> bool:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import sys
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import holdings, numbers
 from kerasprov_agent.describe.values import is_scalar, plain_dict, public_name, shortest
 
 STATE = frozenset(("built", "iterations"))
 """Public attributes of an optimizer that are no settings."""
 
 
-def optimizer(opt: Any, constructor: Mapping[str, Any]) -> dict[str, Any]:
+def optimizer(
+    opt: Any, constructor: Mapping[str, Any], rate: float | None = None
+) -> dict[str, Any]:
     """Describe an optimizer.
 
     Arguments:
         opt: a Keras optimizer.
         constructor: what its constructor was given, where it was seen; the literals stand there,
             while `get_config()` returns the learning rate after a trip through float32.
+        rate: the learning rate that it was given last, told where it can't be fetched unseen.
 
     Returns `class_name` (`Adam`), `name`, `config` (every value of it, a schedule with its own; and
     what the constructor took or the object holds that Keras leaves out) and `learning_rate` (the
     number, None for a schedule).
     """
-    config = _config(opt)
+    config = _config(opt, rate)
     for name, value in constructor.items():
         held, given = config.get(name), _written(value)
         # The literal says more than what came back from float32, unless it was changed since.
@@ -33,42 +37,78 @@ def optimizer(opt: Any, constructor: Mapping[str, Any]) -> dict[str, Any]:
             isinstance(given, float) and isinstance(held, float) and same_float32(given, held)
         ) or name not in config:
             config[name] = given
-    inner = getattr(opt, "inner_optimizer", None)
-    rate = config.get("learning_rate")
-    if inner is not None:
-        rate = _scaled_rate(config)
     return {
         "class_name": public_name(type(opt)),
         "name": guard.attempt(lambda: str(opt.name)),
         "config": config,
-        "learning_rate": rate if isinstance(rate, (int, float)) else None,
+        "learning_rate": _rate_within(config),
     }
 
 
-def _scaled_rate(config: Mapping[str, Any]) -> Any:
-    """The learning rate within the configuration of a LossScaleOptimizer."""
-    found = config.get("inner_optimizer")
-    while isinstance(found, dict) and "learning_rate" not in found:
-        found = found.get("config")
-    return found["learning_rate"] if isinstance(found, dict) else None
+def _rate_within(config: Mapping[str, Any]) -> float | None:
+    """The learning rate in a configuration, or in that of the optimizer that another scales."""
+    found: Any = config
+    if "inner_optimizer" in config:
+        found = config["inner_optimizer"]
+        while isinstance(found, dict) and "learning_rate" not in found:
+            found = found.get("config")
+    rate = found.get("learning_rate") if isinstance(found, dict) else None
+    return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
 
 
-def _config(opt: Any) -> dict[str, Any]:
-    rate = getattr(opt, "_learning_rate", None)
+def _config(opt: Any, given_rate: float | None) -> dict[str, Any]:
+    rate = _attribute(opt, "_learning_rate")
     if _is_plain_callable(rate):
         # get_config() would warn on stderr, and return marshalled bytecode.
         found: Any = {"learning_rate": getattr(rate, "__name__", public_name(type(rate)))}
     else:
-        found = guard.attempt(opt.get_config)
-        if found is None:
+        package = numbers.library(counter(opt))
+        if numbers.is_seen(package):
+            found = guard.attempt(_config_unseen, opt, given_rate)
+        else:
+            with numbers.unguarded(package):
+                found = guard.attempt(lambda: opt.get_config())
+        if not isinstance(found, dict):
             found = {"learning_rate": rate} if hasattr(rate, "get_config") else {}
-        excluded = getattr(opt, "_exclude_from_weight_decay_pattern", None)
-        excluded = excluded or getattr(opt, "_exclude_from_weight_decay_names", None)
+        excluded = _attribute(opt, "_exclude_from_weight_decay_pattern")
+        excluded = excluded or _attribute(opt, "_exclude_from_weight_decay_names")
         if excluded:
             pattern = getattr(excluded, "pattern", excluded)
             found = {**found, "exclude_from_weight_decay": pattern}
     config: dict[str, Any] = {**attributes(opt), **plain_dict(found)}
     return {name: _written(value) for name, value in config.items()}
+
+
+def _config_unseen(opt: Any, rate: float | None) -> dict[str, Any] | None:
+    """What Keras tells of an optimizer, with the rate given in place of the one to be fetched.
+
+    A class of the program's own may fetch anything to tell of itself: it is not asked.
+    """
+    if type(opt).get_config.__module__.partition(".")[0] not in ("keras", "tf_keras"):
+        return None
+    asked = _without_variables(opt)
+    inner = vars(asked).get("inner_optimizer")
+    config: dict[str, Any] = asked.get_config()
+    if inner is not None:
+        inner_config = _config_unseen(inner, rate)
+        config = {
+            **config,
+            "inner_optimizer": {**config["inner_optimizer"], "config": inner_config},
+        }
+    elif not is_scheduled(opt):
+        config["learning_rate"] = rate
+    return config
+
+
+def _without_variables(opt: Any) -> Any:
+    """An object with all that an optimizer holds, but a number where its learning rate is."""
+    stand_in = object.__new__(type(opt))
+    stand_in.__dict__.update(vars(opt))
+    if not is_scheduled(opt):
+        stand_in.__dict__["_learning_rate"] = 0.0
+    if "inner_optimizer" in stand_in.__dict__:
+        stand_in.__dict__["inner_optimizer"] = _without_variables(opt.inner_optimizer)
+    return stand_in
 
 
 def _written(value: Any) -> Any:
@@ -93,16 +133,10 @@ def attributes(opt: Any) -> dict[str, Any]:
 
 def of_model(model: Any) -> Iterator[tuple[str, Any]]:
     """The optimizers that a model holds, each with the attribute: `compile`'s own first."""
-    own = getattr(model, "optimizer", None)
+    own = guard.attempt(getattr, model, "optimizer", None)
     if own is not None:
         yield "optimizer", own
-    seen = {id(own)}
-    for attribute, value in list(vars(model).items()):
-        items = value if type(value).__name__ in ("list", "tuple", "TrackedList") else (value,)
-        for item in items:
-            if is_optimizer(item) and id(item) not in seen:
-                seen.add(id(item))
-                yield attribute, item
+    yield from holdings.within(model, is_optimizer, {id(own)})
 
 
 def is_optimizer(value: Any) -> bool:
@@ -125,13 +159,14 @@ def counter(opt: Any) -> Any:
 
 
 def _counter(opt: Any) -> Any:
-    opt = getattr(opt, "inner_optimizer", opt)
-    return vars(opt)["_iterations" if "_iterations" in vars(opt) else "iterations"]
+    held = vars(vars(opt).get("inner_optimizer", opt))
+    return held["_iterations" if "_iterations" in held else "iterations"]
 
 
 def count(counted: Any) -> int | None:
-    """The number in an optimizer's counter; None if it can't be read."""
-    return None if counted is None else guard.attempt(lambda: int(_host(counted)))
+    """The number in an optimizer's counter; None if it can't be read, or not unseen."""
+    number = guard.attempt(numbers.number, counted)
+    return int(number) if isinstance(number, (int, float)) else None
 
 
 def iterations(opt: Any) -> int | None:
@@ -141,55 +176,56 @@ def iterations(opt: Any) -> int | None:
 
 def same_float32(left: float, right: float) -> bool:
     """Whether two numbers are the same once stored as float32."""
-    import struct
-
     try:
         return struct.pack("f", left) == struct.pack("f", right)
     except OverflowError:
         return False
 
 
+def is_scheduled(opt: Any) -> bool:
+    """Whether a schedule or another function gives the learning rate."""
+    opt = _attribute(opt, "inner_optimizer") or opt
+    rate = _attribute(opt, "_learning_rate")
+    return callable(rate) and not hasattr(rate, "numpy") and not hasattr(rate, "shape")
+
+
 def learning_rate(opt: Any) -> float | None:
-    """The learning rate in force, a schedule evaluated at the present step; None if unknown."""
-    opt = getattr(opt, "inner_optimizer", opt)
-    if opt is None:
+    """The learning rate in force, a schedule evaluated at the present step.
+
+    None if it is unknown, or if the program would see that it is fetched.
+    """
+    opt = _attribute(opt, "inner_optimizer") or opt
+    return None if opt is None else guard.attempt(_learning_rate, opt)
+
+
+def assigned_rate(value: Any) -> float | None:
+    """The learning rate that a value becomes once assigned, which makes a float32 of it."""
+    number = guard.attempt(numbers.number, value)
+    if not isinstance(number, (int, float)):
         return None
-    value = getattr(getattr(opt, "_learning_rate", None), "_value", None)
-    number = None if value is None else guard.attempt(_fetched, value)
-    return guard.attempt(_learning_rate, opt) if number is None else shortest(number)
+    return shortest(struct.unpack("f", struct.pack("f", number))[0])
 
 
 def loss_scale(opt: Any) -> float | None:
     """The present scale of a LossScaleOptimizer; None for any other."""
-    scale = getattr(opt, "dynamic_scale", None)
+    scale = _attribute(opt, "dynamic_scale")
     if scale is None:
-        scale = getattr(opt, "initial_scale" if hasattr(opt, "built") else "loss_scale", None)
-    return None if scale is None else guard.attempt(lambda: float(_host(scale)))
+        scale = _attribute(opt, "initial_scale" if hasattr(opt, "built") else "loss_scale")
+    number = guard.attempt(numbers.number, scale)
+    return float(number) if isinstance(number, (int, float)) else None
 
 
-def _host(value: Any) -> Any:
-    """The number in a variable or tensor, of Keras or of a backend."""
-    value = getattr(value, "_value", value)
-    if hasattr(value, "item"):
-        return value.item()
-    return value.numpy() if hasattr(value, "numpy") else value
+def _learning_rate(opt: Any) -> float | None:
+    rate: Any = getattr(opt, "_learning_rate", None)
+    if is_scheduled(opt):
+        package = numbers.library(counter(opt))
+        if numbers.is_seen(package, computed=True):
+            return None
+        with numbers.unguarded(package):
+            rate = rate(opt.iterations)  # Keras 2 itself tells what it gave for the last step
+    number = numbers.number(opt.learning_rate if rate is None else rate)
+    return shortest(float(number)) if isinstance(number, (int, float)) else None
 
 
-def _fetched(value: Any) -> float | None:
-    """The number in a backend's own variable, without the detour through Keras' that doubles it."""
-    if hasattr(value, "item"):  # JAX, torch
-        number: float = value.item()
-        return number
-    if type(value).__name__ == "ResourceVariable":
-        tensorflow: Any = sys.modules["tensorflow"]
-        read = tensorflow.raw_ops.ReadVariableOp
-        return float(read(resource=value.handle, dtype=value.dtype).numpy())
-    return None
-
-
-def _learning_rate(opt: Any) -> float:
-    rate = opt.learning_rate
-    held = getattr(opt, "_learning_rate", rate)
-    if callable(held) and not hasattr(held, "numpy") and not hasattr(held, "shape"):
-        rate = held(opt.iterations)  # Keras 2 tells what the schedule gave for the last step
-    return shortest(float(rate if isinstance(rate, (int, float)) else _host(rate)))
+def _attribute(opt: Any, name: str) -> Any:
+    return guard.attempt(getattr, opt, name, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import numbers
 from kerasprov_agent.describe.values import public_name
 from kerasprov_agent.tracing import versions
 
@@ -18,8 +19,10 @@ DEFAULT_SEED = 87654321
 
 
 def batches(x: Any) -> int | None:
-    """How many batches an epoch has, None where TensorFlow can't tell."""
-    number = guard.attempt(lambda: int(x.cardinality())) if hasattr(x, "cardinality") else None
+    """How many batches an epoch has; None where TensorFlow can't tell, or would be seen to."""
+    if not hasattr(x, "cardinality") or numbers.is_seen("tensorflow"):
+        return None
+    number = guard.attempt(lambda: int(x.cardinality()))
     return number if number is not None and number >= 0 else None
 
 

@@ -15,6 +15,7 @@ from kerasprov_agent.hooks import (
     downloads,
     epochs,
     evaluating,
+    laziness,
     loops,
     optimizers,
     owners,
@@ -133,6 +134,7 @@ def install(package: Any) -> None:
         guard.call(_apply, target, package.__name__, facts)
     if not tuner:
         guard.call(downloads.install, package.__name__)
+        guard.call(laziness.install, package.__name__)
     for module, name, before in () if tuner else FUNCTIONS:
         owner = sys.modules.get(module.format(package.__name__))
         if owner is not None:
@@ -142,6 +144,7 @@ def install(package: Any) -> None:
 def remove() -> None:
     """Undo `install`."""
     wrapping.remove()
+    laziness.remove()
 
 
 def _apply(target: Target, package: str, facts: Mapping[str, Any]) -> None:

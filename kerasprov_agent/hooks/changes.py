@@ -2,117 +2,214 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasprov_agent.describe import optimizers
+from kerasprov_agent.describe import numbers, optimizers
 from kerasprov_agent.describe.values import public_name
 from kerasprov_agent.hooks import calls, frames, loops
+from kerasprov_agent.hooks import optimizers as constructed
 
 SETS_THE_RATE = frozenset(("LearningRateScheduler", "ReduceLROnPlateau"))
+BY_PROPERTY = frozenset(
+    ("keras.src.callbacks.learning_rate_scheduler", "keras.src.callbacks.reduce_lr_on_plateau")
+)
+"""Keras 3's modules of these; those of Keras 2 assign to the variable itself."""
+
+
+class Setting:
+    """The settings of one of a run's optimizers, as they were last seen."""
+
+    def __init__(self, held: constructed.Held, prefix: str, with_attributes: bool) -> None:
+        self._held, self._prefix = held, prefix
+        optimizer = held.optimizer()
+        self.rate: float | None = held.row.get("learning_rate")
+        self.rate_at_begin = self.rate
+        self.scheduled = optimizers.is_scheduled(optimizer)
+        self.trains: bool | None = None
+        self.setters: list[str | None] = []
+        self._assigned: float | None = None
+        self._value: Any = None
+        self._scale = optimizers.loss_scale(optimizer)
+        self._with_attributes = with_attributes
+        self._attributes = self._held_attributes()
+
+    def is_of(self, optimizer: Any) -> bool:
+        """Whether these are an optimizer's, or those of the one that scales its loss."""
+        own = self._held.optimizer()
+        return own is optimizer or getattr(own, "inner_optimizer", None) is optimizer
+
+    def look_whether_it_trains(self, only: bool | None) -> None:
+        """Whether this optimizer has trained so far: `only` says it, else its counter does.
+
+        None, for what can't be told, stays open; once it has trained it is not asked again.
+        """
+        if only is not None or self.trains:
+            self.trains = only if only is not None else True
+            return
+        optimizer = self._held.optimizer()
+        if optimizer is None or getattr(optimizer, "built", True) is False:
+            self.trains = False
+            return
+        count = optimizers.count(self._held.counter)
+        before = self._held.before
+        self.trains = None if count is None or before is None else count > before
+
+    def look_at_rate(self, unchanged_unless_set: bool) -> tuple[float | None, float | None] | None:
+        """Fetch the rate, if it can have changed; returns the old and the new one if it has."""
+        if unchanged_unless_set and not self.setters and self.rate is not None:
+            return None
+        optimizer = self._held.optimizer()
+        inner = getattr(optimizer, "inner_optimizer", None) or optimizer
+        value = getattr(getattr(inner, "_learning_rate", None), "_value", None)
+        # An array of JAX never changes, so the same one is not fetched again.
+        if value is not None and value is self._value and hasattr(value, "is_deleted"):
+            return None
+        old, self._value = self.rate, value
+        if unchanged_unless_set and self.setters and numbers.library(value) not in numbers.JAX:
+            self.rate = self._assigned  # JAX may have put its own state back over it
+        else:
+            self.rate = optimizers.learning_rate(optimizer)
+        differs = old is not None and self.rate is not None and not _same(old, self.rate)
+        return (old, self.rate) if differs and not self.scheduled else None
+
+    def assigned(self, rate: float | None, by: str | None) -> None:
+        """The learning rate was set, by the property that Keras has for it."""
+        self.setters.append(by)
+        self._assigned = rate
+
+    def setter(self, acting: list[str]) -> str | None:
+        """Who set the rate: those that were seen to, unless somebody did so after them."""
+        if not self.setters:
+            return _only(acting)
+        names = dict.fromkeys(self.setters)
+        seen = _same(self._assigned, self.rate) and None not in names
+        return ", ".join(filter(None, names)) if seen else None
+
+    def name(self, setting: str) -> str:
+        """A setting's name in the record: of several optimizers, with the way to this one."""
+        return f"{self._prefix}{setting}"
+
+    def others(self, actors: list[str]) -> Iterator[tuple[str, Any, Any, str | None]]:
+        """What else has changed: names, old and new values, and who did it."""
+        if self._scale is not None:
+            old, self._scale = self._scale, optimizers.loss_scale(self._held.optimizer())
+            if self._scale is None:  # it can't be fetched unseen just now
+                self._scale = old
+            yield "loss_scale", old, self._scale, "LossScaleOptimizer"
+        old_ones, self._attributes = self._attributes, self._held_attributes()
+        for name in self._attributes.keys() | old_ones.keys():
+            yield name, old_ones.get(name), self._attributes.get(name), _only(actors)
+
+    def _held_attributes(self) -> dict[str, Any]:
+        """The plain attributes of the optimizer, where callbacks of the program may set them."""
+        optimizer = self._held.optimizer() if self._with_attributes else None
+        return {} if optimizer is None else optimizers.attributes(optimizer)
 
 
 class Watch:
-    """What was last seen of a run's hyperparameters, and who has set the learning rate since."""
+    """What was last seen of a run's hyperparameters, and who can have changed them."""
 
     def __init__(self, call: calls.Fit, callbacks: Iterable[Any]) -> None:
-        own = call.optimizers[0].row if call.optimizers else {}
-        self.rate: float | None = own.get("learning_rate")
-        self.scheduled = self.rate is None
-        self._setters: list[str | None] = []
-        self._assigned: float | None = None
         self._call = call
-        self._value: Any = None
         self._settled = False
         acting = [one for one in callbacks if _can_set(one)]
         self._at_begin = [_name(one) for one in acting if _acts(one.on_epoch_begin)]
         self._at_end = [_name(one) for one in acting if _acts(one.on_epoch_end)]
         self._others = [_name(one) for one in acting if not _is_of_keras(one)]
-        if not _is_of_keras(type(call.model).train_step):
+        own_step = not _is_of_keras(type(call.model).train_step)
+        self._only_compiled_one_trains = not own_step
+        if own_step:
             self._at_end.append("")  # the model itself may set it just as well
-        self._alone = not self._at_end and not acting and self._runs_by_itself()
-        self._scale = optimizers.loss_scale(self._optimizer())
-        self._settings = self._held_settings()
-
-    def _optimizer(self) -> Any:
-        return getattr(self._call.model, "optimizer", None)
+        several = len(call.optimizers) > 1
+        self._settings = [
+            Setting(held, f"{held.row['attribute']}." if several else "", bool(self._others))
+            for held in call.optimizers
+        ]
+        self._alone = (
+            not own_step and all(map(_sets_by_property, acting)) and self._runs_by_itself()
+        )
 
     def _runs_by_itself(self) -> bool:
         """Whether no line of the program's is executed while the compiled steps go on.
 
-        Then a rate can only change by the property's setter, which is seen: a fetch from
-        TensorFlow less in each epoch.
+        Then a rate can only change by the property's setter, which is seen: there is nothing to
+        fetch. An optimizer of the program's own may change its rate in the compiled step.
         """
         arrays = (self._call.feed_facts or {}).get("samples") is not None
         eager = getattr(self._call.model, "run_eagerly", True)
-        return arrays and not eager and not self.scheduled
+        own = all(_is_of_keras(held.optimizer()) for held in self._call.optimizers)
+        scheduled = any(one.scheduled for one in self._settings)
+        return arrays and own and not eager and not scheduled
 
-    def rate_at_begin(self, epoch: int) -> float | None:
-        """The learning rate in force during an epoch, after the callbacks' on_epoch_begin."""
+    def look_at_begin(self, epoch: int) -> None:
+        """Look at the learning rates in force during an epoch, after the callbacks' begin of it."""
         if not self._settled or self._at_begin:
-            self._look(epoch, self._at_begin)
-        return self.rate
+            self._look_at_rates(epoch, self._at_begin)
+        for one in self._settings:
+            one.rate_at_begin = one.rate
 
-    def rate_at_end(self, epoch: int) -> float | None:
-        """The learning rate after an epoch and its callbacks; other settings are looked at too."""
-        self._look(epoch, self._at_end)
+    def rates(self, epoch: int) -> tuple[float | None, float | None]:
+        """The learning rate during an epoch, and after it and its callbacks.
+
+        That of the optimizers that train; None where they have several. Whatever else has changed
+        is looked at, too.
+        """
+        if (
+            getattr(self._call.model, "_jax_state", None) is None
+        ):  # else counters are not up to date
+            for one in self._settings:
+                one.look_whether_it_trains(self._is_the_only_one(one))
+        self._look_at_rates(epoch, self._at_end)
         self._settled = True
-        if self._scale is not None:
-            scale = optimizers.loss_scale(self._optimizer())
-            self._note(epoch, "loss_scale", self._scale, scale, "LossScaleOptimizer")
-            self._scale = scale
-        settings = self._held_settings()
-        for name in settings.keys() | self._settings.keys():
-            old, new = self._settings.get(name), settings.get(name)
-            self._note(epoch, name, old, new, _only(self._others))
-        self._settings = settings
-        return self.rate
+        for one in self._settings:
+            for name, old, new, by in one.others(self._others):
+                if old != new:
+                    self._changed(epoch, one.name(name), old, new, by)
+        training = [one for one in self._settings if one.trains is not False]
+        return _common(one.rate_at_begin for one in training), _common(one.rate for one in training)
 
-    def _look(self, epoch: int, acting: list[str]) -> None:
-        """Fetch the rate; on JAX an array never changes, so the same one is not fetched again."""
-        if self._settled and self._alone and not self._setters:
-            return
-        optimizer = self._optimizer()
-        value = getattr(getattr(optimizer, "_learning_rate", None), "_value", None)
-        if value is None or value is not self._value or self._call.recorder.backend != "jax":
-            old, self._value = self.rate, value
-            self.rate = optimizers.learning_rate(optimizer)
-            if not self.scheduled and not _same(old, self.rate):
-                self._note(epoch, "learning_rate", old, self.rate, self._setter(acting))
-        self._setters.clear()
+    def _is_the_only_one(self, setting: Setting) -> bool | None:
+        """Whether Keras' own step trains with it; None where the step is the program's."""
+        if not self._only_compiled_one_trains:
+            return None
+        return setting.is_of(getattr(self._call.model, "optimizer", None))
 
-    def assigned(self, by: str | None) -> None:
-        """The learning rate was set, by the property that Keras has for it."""
-        self._setters.append(by)
-        self._assigned = optimizers.learning_rate(self._optimizer())
+    def _look_at_rates(self, epoch: int, acting: list[str]) -> None:
+        for one in self._settings:
+            if self._only_compiled_one_trains and one.trains is False and not one.setters:
+                continue
+            change = one.look_at_rate(self._alone)
+            if change is not None:
+                self._changed(epoch, one.name("learning_rate"), *change, one.setter(acting))
+            one.setters.clear()
 
-    def _setter(self, acting: list[str]) -> str | None:
-        """Who set the rate: those that were seen to, unless somebody did so after them."""
-        if not self._setters:
-            return _only(acting)
-        names = dict.fromkeys(self._setters)
-        seen = _same(self._assigned, self.rate) and None not in names
-        return ", ".join(filter(None, names)) if seen else None
+    def _changed(self, epoch: int, name: str, old: Any, new: Any, by: str | None) -> None:
+        self._call.recorder.changed(self._call.run, epoch, name, old, new, by)
 
-    def _held_settings(self) -> dict[str, Any]:
-        """The plain attributes of the optimizer, where callbacks of the program may set them."""
-        optimizer = self._optimizer() if self._others else None
-        return {} if optimizer is None else optimizers.attributes(optimizer)
-
-    def _note(self, epoch: int, name: str, old: Any, new: Any, by: str | None) -> None:
-        if old != new:
-            self._call.recorder.changed(self._call.run, epoch, name, old, new, by)
+    def assigned(self, optimizer: Any, rate: float | None) -> bool:
+        """A learning rate was set; returns whether it is one of this run's optimizers'."""
+        for one in self._settings:
+            if one.is_of(optimizer):
+                one.assigned(rate, frames.actor())
+                return True
+        return False
 
 
-def assigned(_token: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
-    """`optimizer.learning_rate = …`: remember who did it; what it became is seen later."""
+def assigned(given: Any, optimizer: Any, _result: Any, _exc: BaseException | None) -> None:
+    """`optimizer.learning_rate = …`: remember who did it, and what was given."""
+    rate = optimizers.assigned_rate(given[0]) if given else None
+    constructed.remember_rate(optimizer, rate)
     for call in calls.fits():
-        own = getattr(call.model, "optimizer", None)
-        held = optimizer is own or optimizer is getattr(own, "inner_optimizer", None)
-        if held and call.watch is not None:
-            call.watch.assigned(frames.actor())
+        if call.watch is not None and call.watch.assigned(optimizer, rate):
             return
-    loops.assigned(optimizer)
+    loops.assigned(optimizer, rate)
+
+
+def _common(rates: Iterable[float | None]) -> float | None:
+    """The rate that all have; None if there are several, or one is unknown."""
+    found = set(rates)
+    return found.pop() if len(found) == 1 else None
 
 
 def _same(old: float | None, new: float | None) -> bool:
@@ -123,6 +220,10 @@ def _same(old: float | None, new: float | None) -> bool:
 
 def _can_set(callback: Any) -> bool:
     return not _is_of_keras(callback) or type(callback).__name__ in SETS_THE_RATE
+
+
+def _sets_by_property(callback: Any) -> bool:
+    return type(callback).__module__ in BY_PROPERTY
 
 
 def _is_of_keras(found: Any) -> bool:

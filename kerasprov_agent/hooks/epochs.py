@@ -20,7 +20,7 @@ class Epoch:
     """The clock readings of an epoch in progress (`perf_counter`, seconds)."""
 
     __slots__ = (
-        "begun", "ended", "first_step", "last_step", "lengths", "logs", "number", "rate", "started",
+        "begun", "ended", "first_step", "last_step", "lengths", "logs", "number", "started",
         "started_at", "synchronized", "trained",
     )  # fmt: skip
 
@@ -34,7 +34,6 @@ class Epoch:
         self.trained: float | None = None
         self.ended: float | None = None
         self.synchronized = True
-        self.rate: float | None = None
         self.lengths: dict[str, int] = {}
         self.logs: Any = None
 
@@ -89,11 +88,11 @@ def before_epoch(_wrapped: Any, callbacks: Any, args: Any, kwargs: Any) -> Epoch
 def after_begin(
     epoch: Epoch | None, callbacks: Any, _result: Any, exc: BaseException | None
 ) -> None:
-    """The learning rate in force, and the clock at which training begins."""
+    """The learning rates in force, and the clock at which training begins."""
     call = calls.fit_of(callbacks)
     if epoch is None or call is None or exc is not None:
         return
-    epoch.rate = call.watch.rate_at_begin(epoch.number)
+    call.watch.look_at_begin(epoch.number)
     _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
@@ -161,6 +160,7 @@ def after_epoch(
     training.write_first_batches(call)
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
+    rate, rate_after = call.watch.rates(epoch.number)
     row = {
         "epoch": epoch.number,
         "started_at": epoch.started_at,
@@ -170,8 +170,8 @@ def after_epoch(
         "first_step_seconds": None if epoch.first_step is None else epoch.first_step - epoch.begun,
         "synchronized": int(epoch.synchronized),
         "steps": _steps(call, epoch),
-        "learning_rate": epoch.rate,
-        "learning_rate_after": call.watch.rate_at_end(epoch.number),
+        "learning_rate": rate,
+        "learning_rate_after": rate_after,
     }
     if call.gpus:
         row["gpu_allocated_seconds"] = (epoch.ended - epoch.begun) * len(call.gpus)

@@ -90,11 +90,11 @@ def of(model: Any) -> Loop | None:
     return next((loop for loop in _loops if model in loop.models), None)
 
 
-def assigned(optimizer: Any) -> None:
+def assigned(optimizer: Any, new: float | None) -> None:
     """The learning rate of an optimizer was set by hand."""
     for loop in _loops:
         if optimizer in loop.rates:
-            old, new = loop.rates[optimizer], describe.learning_rate(optimizer)
+            old = loop.rates[optimizer]
             if new is not None and (old is None or not describe.same_float32(old, new)):
                 loop.rates[optimizer] = new
                 by = frames.actor()

@@ -21,6 +21,8 @@ class Construction(NamedTuple):
 
 _constructed: WeakKeyDictionary[Any, Construction] = WeakKeyDictionary()
 _variables: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
+_assigned: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
+"""The learning rate that an optimizer was given after its construction, None for an unknown one."""
 
 
 def before(_wrapped: Any, optimizer: Any, _args: Any, kwargs: Any) -> Construction:
@@ -43,12 +45,28 @@ def remember_variables(optimizer: Any, variables: Any) -> None:
     _variables[optimizer] = [str(getattr(one, "path", None) or one.name) for one in variables]
 
 
+def remember_rate(optimizer: Any, rate: float | None) -> None:
+    """An optimizer was given another learning rate, None for one that is not known."""
+    _assigned[optimizer] = rate
+
+
+def given_rate(optimizer: Any) -> float | None:
+    """The learning rate that an optimizer was given last, as far as that was seen."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    optimizer = optimizer if inner is None else inner
+    if optimizer in _assigned:
+        return _assigned[optimizer]
+    seen = _constructed.get(optimizer)
+    rate = seen.given.get("learning_rate") if seen else None
+    return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
+
+
 def describe(optimizer: Any) -> dict[str, Any] | None:
     """The optimizer as `describe.optimizers.optimizer` tells it; None for none."""
     if optimizer is None:
         return None
     seen = _constructed.get(optimizer)
-    return optimizers.optimizer(optimizer, seen.given if seen else {})
+    return optimizers.optimizer(optimizer, seen.given if seen else {}, given_rate(optimizer))
 
 
 class Held:

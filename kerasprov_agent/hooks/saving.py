@@ -10,8 +10,10 @@ import os
 from typing import Any
 
 from kerasprov_agent import clock, guard, process
+from kerasprov_agent.describe import optimizers
 from kerasprov_agent.describe.values import plain
 from kerasprov_agent.hooks import calls, frames, inputs, loops, training
+from kerasprov_agent.hooks import optimizers as constructed
 from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import hashing, versions, watching
 
@@ -123,6 +125,8 @@ def _saved(call: Saving, role: str, model: Any) -> None:
 
 def _loaded(call: Saving, role: str, model: Any) -> None:
     files = _members(call.path)
+    for held in optimizers.of_model(model):
+        constructed.remember_rate(held[1], None)  # its variables may have been loaded as well
     known = calls.known(model)
     known.state_id = call.record.model_loaded(
         call.id, known.state_id, files, role, *training.identity(model)
