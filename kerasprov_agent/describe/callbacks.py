@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kerasprov_agent.describe.values import Plain, plain, public_name
+from kerasprov_agent.describe.values import Plain, is_scalar, plain, public_name
 
 # What a callback counts while it runs, and what Keras sets on every one; neither is a setting.
 STATE = frozenset(
@@ -45,9 +45,20 @@ def settings(callback: Any) -> dict[str, Plain]:
     }
 
 
+def is_kind(callback: Any, name: str) -> bool:
+    """Whether this is Keras' callback of that name, or of a class derived from it.
+
+    A class of the program's own may bear the same name and hold something else.
+    """
+    return any(
+        cls.__name__ == name and cls.__module__.partition(".")[0] in ("keras", "tf_keras")
+        for cls in type(callback).__mro__
+    )
+
+
 def _is_setting(value: Any) -> bool:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if is_scalar(value):
         return True
     if isinstance(value, (list, tuple)):
-        return len(value) <= 20 and all(isinstance(v, (bool, int, float, str)) for v in value)
+        return len(value) <= 20 and all(one is not None and is_scalar(one) for one in value)
     return callable(value) and hasattr(value, "__name__")

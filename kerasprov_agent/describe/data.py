@@ -18,7 +18,8 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
     """Describe one input of `fit` or `evaluate`.
 
     Returns None for no input, else `class_name`, `samples`, `batches` and `batch_size` as far as
-    the object tells them without being read, `arrays`: one dict an array with `role` (x, y,
+    the object tells them without being read, `batched`: whether it makes batches itself, whatever
+    `batch_size` is asked for, `arrays`: one dict an array with `role` (x, y,
     sample_weight), `path` in a nested structure, `class_name`, `shape` (None where open), `dtype`,
     and `details`: settings of a pipeline or a loader, columns of a frame.
     """
@@ -29,26 +30,12 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
         "samples": None,
         "batches": None,
         "batch_size": None,
+        "batched": True,
         "arrays": [],
         "details": {},
     }
-    if _is_array(x) or isinstance(x, (list, tuple, dict)):
-        arrays = [
-            *_arrays(x, "x"),
-            *_arrays(y, "y"),
-            *_arrays(sample_weight, "sample_weight"),
-        ][:FEED_LIMIT]
-        shape = next((array["shape"] for array in arrays if array["shape"]), None)
-        facts.update(samples=shape[0] if shape else None, arrays=arrays, details=_columns(x, y))
-    elif hasattr(x, "element_spec"):
-        facts.update(
-            batches=tf_data.batches(x),
-            batch_size=tf_data.batch_size(x),
-            arrays=_by_role(x.element_spec),
-            details=guard.attempt(tf_data.details, x) or {},
-        )
-    else:
-        facts.update(batches=loaders.length(x), batch_size=loaders.batch_size(x))
+    if loaders.makes_batches(x):
+        facts["batch_size"] = loaders.batch_size(x)
         if loaders.is_torch(x):
             tensors = loaders.torch_tensors(x)
             facts.update(
@@ -58,6 +45,28 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
             )
         else:
             facts["details"] = guard.attempt(loaders.details, x) or {}
+    elif _is_array(x) or isinstance(x, (list, tuple, dict)):
+        arrays = [
+            *_arrays(x, "x"),
+            *_arrays(y, "y"),
+            *_arrays(sample_weight, "sample_weight"),
+        ][:FEED_LIMIT]
+        shape = next((array["shape"] for array in arrays if array["shape"]), None)
+        facts.update(
+            samples=shape[0] if shape else None,
+            batched=False,
+            arrays=arrays,
+            details=_columns(x, y),
+        )
+    elif hasattr(x, "element_spec"):
+        facts.update(
+            batches=tf_data.batches(x),
+            batch_size=tf_data.batch_size(x),
+            arrays=_by_role(x.element_spec),
+            details=guard.attempt(tf_data.details, x) or {},
+        )
+    else:
+        facts["details"] = guard.attempt(loaders.details, x) or {}
     return facts
 
 

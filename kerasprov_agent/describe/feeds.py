@@ -8,23 +8,31 @@ from weakref import ref
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import data
+from kerasprov_agent.describe.values import integer
 
 
 def feed(found: Any) -> dict[str, Any]:
-    """`batches`, `batch_size`, `samples` (known of arrays only), `arrays` of the first batch.
+    """`batches`, `batch_size`, `samples` an epoch (known of arrays only), `arrays` of the first
+    batch, and `own_batches`: how many an input has that makes them itself.
 
-    Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None.
+    Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None. The input is
+    not asked: Keras has asked it already, and it may be slow to answer.
     """
     adapter = getattr(found, "data_adapter", None) or found._adapter
     batch_size = _ask(adapter, "batch_size")
-    batches = getattr(found, "_num_batches", None) or _ask(adapter, "get_size")
-    partial = _ask(adapter, "partial_batch_size")
+    batches = integer(getattr(found, "_num_batches", None)) or _ask(adapter, "get_size")
     samples = None
-    if type(adapter).__name__ in ("ArrayDataAdapter", "TensorLikeDataAdapter"):
+    from_arrays = type(adapter).__name__ in ("ArrayDataAdapter", "TensorLikeDataAdapter")
+    if from_arrays:
         whole = _ask(adapter, "num_batches") or _ask(adapter, "get_size")
+        partial = _ask(adapter, "partial_batch_size")
+        steps = integer(_steps(found))
         if whole and batch_size:
-            samples = (whole - 1) * batch_size + (partial or batch_size)
-    facts = {"batches": batches, "batch_size": batch_size, "samples": samples, "arrays": None}
+            # With fewer steps than batches an epoch goes on where the one before it ended.
+            in_steps = steps * batch_size if steps and steps < whole else None
+            samples = in_steps or (whole - 1) * batch_size + (partial or batch_size)
+    facts: dict[str, Any] = {"batches": batches, "batch_size": batch_size, "samples": samples}
+    facts.update(arrays=None, own_batches=None if from_arrays else batches)
     seen = getattr(adapter, "_first_batches", None)  # a generator's, which Keras has looked at
     if seen:
         facts["arrays"] = guard.attempt(data.batch, seen[0])
@@ -64,5 +72,9 @@ def _watch_first_batch(adapter: Any, tell: Callable[[Any], None]) -> None:
 def _ask(adapter: Any, name: str) -> int | None:
     """A property in Keras 3, a method in Keras 2; None where it is open."""
     value = guard.attempt(getattr, adapter, name)
-    value = value() if callable(value) else value
-    return value if isinstance(value, int) else None
+    return integer(value() if callable(value) else value)
+
+
+def _steps(found: Any) -> Any:
+    """The steps an epoch that were asked for, in Keras 3 and in Keras 2."""
+    return getattr(found, "steps_per_epoch", None) or getattr(found, "_steps_per_epoch", None)

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.describe.values import is_scalar, plain_dict, public_name
+from kerasprov_agent.describe.values import integer, is_scalar, plain_dict, public_name
 
 
-def length(x: Any) -> int | None:
-    """`len(x)`; `num_batches` of a PyDataset, which Keras itself asks."""
-    if hasattr(x, "num_batches") and not callable(x.num_batches):
-        number = x.num_batches
-        return number if isinstance(number, int) else None
-    if not hasattr(type(x), "__len__"):
+def length(dataset: Any) -> int | None:
+    """How many samples a data set of torch has; None where only code of the program's knows."""
+    owner = next((cls for cls in type(dataset).__mro__ if "__len__" in vars(cls)), None)
+    if owner is None or not owner.__module__.startswith("torch."):
         return None
-    return guard.attempt(len, x)
+    # A part of a data set, or several in a row, may still ask one of the program's own.
+    return guard.attempt(len, dataset)
 
 
 def batch_size(x: Any) -> int | None:
-    """The attribute of that name."""
-    size = getattr(x, "batch_size", None)
-    return size if isinstance(size, int) and not isinstance(size, bool) else None
+    """The attribute of that name, as it lies in memory; a property of the program's is not run."""
+    return integer(vars(x).get("batch_size")) if hasattr(x, "__dict__") else None
+
+
+def makes_batches(x: Any) -> bool:
+    """Whether this is a generator, a PyDataset or Sequence, or a DataLoader."""
+    names = ("PyDataset", "Sequence")
+    return (
+        isinstance(x, GeneratorType)
+        or is_torch(x)
+        or any(
+            cls.__name__ in names and cls.__module__.startswith(("keras.", "tf_keras."))
+            for cls in type(x).__mro__
+        )
+    )
 
 
 def is_torch(x: Any) -> bool:
-    """Whether this is a `torch.utils.data.DataLoader`."""
-    return hasattr(x, "dataset") and hasattr(x, "batch_sampler")
+    """Whether this is a `torch.utils.data.DataLoader`, or of a class derived from it."""
+    return any(
+        cls.__name__ == "DataLoader" and cls.__module__.startswith("torch.utils.data")
+        for cls in type(x).__mro__
+    )
 
 
 def torch_tensors(x: Any) -> tuple[Any, ...]:

@@ -38,6 +38,21 @@ def number(value: Any) -> Any:
         return value.item()
 
 
+def elements(value: Any) -> Any:
+    """The numbers in an array or tensor as nested lists; None where fetching them would be seen."""
+    package = library(value)
+    value = getattr(value, "_value", value)
+    if package == "tensorflow":
+        return value.numpy().tolist() if hasattr(value, "_numpy") else None
+    if package == "torch":
+        if is_seen(package):
+            return None
+        with sys.modules["torch"]._C.DisableTorchFunction():
+            return value.tolist()
+    with unguarded(package):
+        return value.tolist()
+
+
 def is_seen(package: str, computed: bool = False) -> bool:
     """Whether the program would see that a number is fetched now, on this thread.
 

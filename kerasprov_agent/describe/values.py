@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.describe import redaction
+from kerasprov_agent.describe import numbers, redaction
 
 TEXT_LIMIT = 4096
 DEPTH_LIMIT = 24
@@ -23,10 +24,10 @@ Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 def plain(value: Any, depth: int = 0) -> Plain:
     """Turn `value` into JSON's types; what has no such form becomes its class or its name."""
-    if value is None or isinstance(value, (bool, int)):
-        return bool(value) if isinstance(value, bool) else None if value is None else int(value)
-    if isinstance(value, float):
-        return float(value)
+    if value is None:
+        return None
+    if isinstance(value, (bool, int, float)):
+        return _builtin(value)
     if isinstance(value, str):
         return redaction.text(str(value)[:TEXT_LIMIT])
     if depth > DEPTH_LIMIT:
@@ -52,9 +53,9 @@ def plain_dict(values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
 def _from_object(value: Any, depth: int) -> Plain:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    number = scalar(value)
-    if number is not None:
-        return number
+    single = number(value)
+    if single is not None:
+        return single
     if isinstance(value, type):
         return public_name(value)
     if getattr(value, "shape", None) is not None and hasattr(value, "dtype"):
@@ -90,16 +91,45 @@ def public_name(cls: type) -> str:
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value is None, a bool, a number or a short text by itself."""
-    return value is None or isinstance(value, (bool, int, float, str))
+    """Whether a value is None, a bool, a number of any library, or a text by itself."""
+    return value is None or isinstance(value, str) or number(value) is not None
 
 
-def scalar(value: Any) -> bool | int | float | None:
-    """The number in a NumPy scalar or an array without dimensions, else None."""
-    if not hasattr(value, "dtype") or getattr(value, "shape", None) != ():
+def storable(value: Any) -> bool | int | float | str | None:
+    """A plain value as a column holds it: lists and dicts become JSON text."""
+    simple = plain(value)
+    return to_json(simple) if isinstance(simple, (list, dict)) else simple
+
+
+def number(value: Any) -> bool | int | float | None:
+    """The Python number that a value is: a NumPy scalar, an array without dimensions, a Decimal.
+
+    None for everything else, texts among them: "3.5" is a text.
+    """
+    if isinstance(value, (bool, int, float)):
+        return _builtin(value)
+    if hasattr(value, "dtype"):
+        if getattr(value, "shape", None) != ():
+            return None
+        held = guard.attempt(numbers.number, value)
+        return _builtin(held) if isinstance(held, (bool, int, float)) else None
+    if isinstance(value, str) or not hasattr(type(value), "as_integer_ratio"):
         return None
-    number = value.item() if hasattr(value, "item") else value
-    return number if isinstance(number, (bool, int, float)) else None
+    return guard.attempt(float, value)  # Decimal, Fraction
+
+
+def integer(value: Any) -> int | None:
+    """The whole number that a value is, as `range` would take it; None for anything else."""
+    if value is None or isinstance(value, str):
+        return None
+    return guard.attempt(lambda: int(operator.index(value)))
+
+
+def _builtin(value: bool | int | float) -> bool | int | float:
+    """A number as one of Python's own types: subclasses may print or bind as something else."""
+    if isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else float(value)
 
 
 @lru_cache(maxsize=256)

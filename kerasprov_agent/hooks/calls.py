@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
+from weakref import ReferenceType, WeakSet, ref
 
 from kerasprov_agent import process
+from kerasprov_agent.hooks.weak import ByIdentity
 from kerasprov_agent.recorder import Recorder, Run
 
 settling: list[Callable[[Any], None]] = []
@@ -121,7 +122,7 @@ class _Stack(threading.local):
 
 _stack = _Stack()
 _fits: WeakSet[Fit] = WeakSet()
-_models: WeakKeyDictionary[Any, Known] = WeakKeyDictionary()
+_models: ByIdentity[Known] = ByIdentity()
 
 
 def known(model: Any) -> Known:

@@ -12,7 +12,8 @@ from typing import Any
 from kerasprov_agent import clock, guard, meters
 from kerasprov_agent.describe import machine, seeds
 from kerasprov_agent.describe.callbacks import callbacks as describe_callbacks
-from kerasprov_agent.describe.values import plain
+from kerasprov_agent.describe.metrics import metric
+from kerasprov_agent.describe.values import integer
 from kerasprov_agent.hooks import calls, changes, events, training, wrapping
 
 
@@ -157,7 +158,7 @@ def after_epoch(
     if not call.described:
         training.describe_architecture(call)
         _watch_gpus(call)
-    training.write_first_batches(call)
+    training.write_feeds(call)
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
     rate, rate_after = call.watch.rates(epoch.number)
@@ -192,22 +193,14 @@ def _metrics(epoch: Epoch, callbacks: Any) -> dict[str, Any]:
         for name, values in _history(callbacks).items()
         if len(values) > epoch.lengths.get(name, 0)
     }
-    return {str(k): number(v) for k, v in (found or epoch.logs or {}).items()}
-
-
-def number(value: Any) -> Any:
-    """A metric's value as a float; as a plain value where it is no single number."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    single = guard.attempt(float, value)
-    return plain(value) if single is None else single
+    return {str(k): metric(v) for k, v in (found or epoch.logs or {}).items()}
 
 
 def _steps(call: calls.Fit, epoch: Epoch) -> int | None:
     """Steps of the epoch; of several in one execution Keras tells the last one's end too high."""
     planned = (getattr(call.callbacks, "params", None) or {}).get("steps")
     if (getattr(call.model, "steps_per_execution", None) or 1) != 1:
-        return planned if isinstance(planned, int) else None
+        return integer(planned)
     return 0 if epoch.last_step is None else int(epoch.last_step) + 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import data
+from kerasprov_agent.describe.metrics import metric
 from kerasprov_agent.hooks import calls, epochs, inputs, loops, training
 
 
@@ -55,8 +56,6 @@ def after_evaluate(
     calls.pop(call)
     inputs.forget_codes(call.data_id)
     found = result if isinstance(result, dict) else call.logs or {}
-    results = {str(name): epochs.number(value) for name, value in found.items()}
-    seen = (call.feed_facts or {}).get("arrays")
-    if seen and call.data_id:
-        call.recorder.batch_seen(None, call.data_id, seen)
+    results = {str(name): metric(value) for name, value in found.items()}
+    training.write_feed(call.recorder, None, call.data_id, call.feed_facts)
     call.recorder.evaluation_ended(call.id, results, call.feed_facts or {}, exc)

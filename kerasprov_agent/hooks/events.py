@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from kerasprov_agent.describe.values import plain, public_name
+from kerasprov_agent.describe.callbacks import is_kind
+from kerasprov_agent.describe.values import integer, plain, public_name
 from kerasprov_agent.hooks import calls
 
 
 def first_epoch(call: calls.Fit, epoch: int, callbacks: Iterable[Any]) -> None:
     """Training begins later than `fit` was told: BackupAndRestore resumed it."""
-    backup = next((one for one in callbacks if _is(one, "BackupAndRestore")), None)
+    backup = next((one for one in callbacks if is_kind(one, "BackupAndRestore")), None)
     if backup is not None and epoch != call.first_epoch:
         directory = plain(getattr(backup, "backup_dir", None))
         details = {"initial_epoch": epoch, "backup_dir": directory}
@@ -24,9 +25,9 @@ def train_ended(call: calls.Fit, callbacks: Iterable[Any]) -> None:
     stopped = bool(getattr(call.model, "stop_training", False))
     explained = False
     for callback in callbacks:
-        if _is(callback, "EarlyStopping"):
+        if is_kind(callback, "EarlyStopping"):
             explained = _early_stopping(call, callback) or explained
-        elif stopped and _is(callback, "TerminateOnNaN") and _is_nan(call.last_loss):
+        elif stopped and is_kind(callback, "TerminateOnNaN") and _is_nan(call.last_loss):
             explained = True
             details = {"loss": repr(call.last_loss)}
             call.recorder.happened(call.run, call.last_epoch, "nan", "TerminateOnNaN", details)
@@ -36,37 +37,34 @@ def train_ended(call: calls.Fit, callbacks: Iterable[Any]) -> None:
 
 def _early_stopping(call: calls.Fit, callback: Any) -> bool:
     """Record what it did; whether it stopped the training."""
-    stopped = bool(callback.stopped_epoch > 0)
+    stopped_epoch = integer(getattr(callback, "stopped_epoch", None)) or 0
+    stopped = stopped_epoch > 0
     restored = _has_restored(callback, stopped)
     if not stopped and not restored:
         return False
     best = getattr(callback, "best_epoch", None)
     details = {
-        "monitor": plain(callback.monitor),
-        "stopped_epoch": callback.stopped_epoch if stopped else None,
+        "monitor": plain(getattr(callback, "monitor", None)),
+        "stopped_epoch": stopped_epoch if stopped else None,
         "best_epoch": plain(best),
         "best": plain(getattr(callback, "best", None)),
         "weights_restored": restored,
     }
     by = public_name(type(callback))
-    epoch = callback.stopped_epoch if stopped else call.last_epoch
+    epoch = stopped_epoch if stopped else call.last_epoch
     call.recorder.happened(call.run, epoch, "early_stopping", by, details)
     return stopped
 
 
 def _has_restored(callback: Any, stopped: bool) -> bool | None:
     """Whether it put back the best weights; Keras before 3.5 or so does it only when it stops."""
-    if not callback.restore_best_weights or callback.best_weights is None:
+    best_weights = getattr(callback, "best_weights", None)
+    if not getattr(callback, "restore_best_weights", False) or best_weights is None:
         return False
     if stopped:
         return True
     code = getattr(type(callback).on_train_end, "__code__", None)
     return None if code is None else "best_weights" in code.co_names
-
-
-def _is(callback: Any, name: str) -> bool:
-    """Whether this is a callback of Keras, or a class derived of it."""
-    return any(cls.__name__ == name for cls in type(callback).__mro__)
 
 
 def _is_nan(loss: Any) -> bool:

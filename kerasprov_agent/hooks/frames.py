@@ -48,18 +48,35 @@ def actor() -> str | None:
 
     None if Keras itself acts.
     """
-    found = None
+    place_in_program = None
     for frame in callers():
-        name = frame.f_code.co_name
-        if name.startswith("on_") and name.endswith(("_begin", "_end")):
-            callback = instance(frame)
-            if hasattr(callback, "set_model") and not hasattr(callback, "callbacks"):
-                return public_name(type(callback))
+        callback = _callback_of(frame)
+        if callback is not None:
+            return public_name(type(callback))
         if not is_library(frame):
-            found = found or place(frame)
-        elif name == "fit":
+            place_in_program = place_in_program or place(frame)
+        elif frame.f_code.co_name == "fit":
             break
-    return found
+    return place_in_program
+
+
+def callback_at_work() -> Any:
+    """The callback whose method led here; None without one."""
+    for frame in callers():
+        callback = _callback_of(frame)
+        if callback is not None or (is_library(frame) and frame.f_code.co_name == "fit"):
+            return callback
+    return None
+
+
+def _callback_of(frame: FrameType) -> Any:
+    """The callback of which a method such as `on_epoch_end` is at work in a frame."""
+    name = frame.f_code.co_name
+    if not name.startswith("on_") or not name.endswith(("_begin", "_end")):
+        return None
+    callback = instance(frame)
+    cls = type(callback)
+    return callback if hasattr(cls, "set_model") and not hasattr(cls, "append") else None
 
 
 def place(frame: FrameType) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CodeType
+from types import CodeType, GeneratorType
 from typing import Any
 from weakref import ref
 
@@ -18,7 +18,8 @@ def given(record: Recorder, activity_id: str, data_id: str | None, *parts: Any) 
         return
     catch_up(record)
     x = parts[0]
-    found = origins.of(list(parts))
+    # What makes batches itself is no array; its attributes may be properties of the program's.
+    found = origins.of([None if loaders.makes_batches(part) else part for part in parts])
     found += guard.attempt(_of_pipeline, x) or []
     code = guard.attempt(_codes, x) or []
     source = x.dataset if loaders.is_torch(x) else x
@@ -37,9 +38,9 @@ def catch_up(record: Recorder) -> None:
 
 def _of_pipeline(x: Any) -> list[origins.Origin]:
     """The files that a tf.data pipeline names, and where the arrays in it came from."""
-    if not hasattr(x, "_inputs"):
-        if loaders.is_torch(x):
-            return origins.of(list(loaders.torch_tensors(x)))
+    if loaders.is_torch(x):
+        return origins.of(list(loaders.torch_tensors(x)))
+    if loaders.makes_batches(x) or not hasattr(x, "_inputs"):
         return []
     found = [
         one
@@ -56,9 +57,9 @@ def _of_pipeline(x: Any) -> list[origins.Origin]:
 
 def _codes(x: Any) -> list[CodeType]:
     """The code by which a generator, PyDataset or DataLoader gets its data."""
-    found = [getattr(x, "gi_code", None)]
+    found = [x.gi_code if isinstance(x, GeneratorType) else None]
     source = x.dataset if loaders.is_torch(x) else x
-    if not hasattr(x, "shape") and not hasattr(x, "element_spec"):
+    if loaders.makes_batches(x) or not (hasattr(x, "shape") or hasattr(x, "element_spec")):
         names = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__")
         found += [getattr(getattr(type(source), name, None), "__code__", None) for name in names]
     return [one for one in found if isinstance(one, CodeType)]

@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, ref
+from weakref import ref
 
 from kerasprov_agent import clock, guard, meters, process
 from kerasprov_agent.describe import data, distribution, models
 from kerasprov_agent.describe import optimizers as describe
 from kerasprov_agent.hooks import calls, frames, optimizers, owners, packages, searches, training
+from kerasprov_agent.hooks.weak import ByIdentity, Objects
 from kerasprov_agent.recorder import Recorder, Run
 
 APPLYING = frozenset(("apply", "apply_gradients", "minimize"))
@@ -31,9 +32,9 @@ class Loop:
     def __init__(self, recorder: Recorder, run: Run, found: list[Any], code: Any) -> None:
         self.recorder, self.run, self.code = recorder, run, code
         self.thread = threading.get_ident()
-        self.models: WeakSet[Any] = WeakSet(found)
+        self.models = Objects(found)
         self.optimizers: list[optimizers.Held] = []
-        self.rates: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
+        self.rates: ByIdentity[float | None] = ByIdentity()
         self.steps = 0
         self.has_trained = True
         self.last_call: float | None = None
@@ -52,8 +53,8 @@ class Loop:
 _loops: list[Loop] = []
 _gone: deque[tuple[Loop, float]] = deque()
 _lock = threading.RLock()
-_built: WeakSet[Any] = WeakSet()
-on_batch: WeakKeyDictionary[Any, Loop] = WeakKeyDictionary()
+_built = Objects()
+on_batch: ByIdentity[Loop] = ByIdentity()
 """The loop of each model that is trained by `train_on_batch`."""
 on_thread = threading.local()
 """`model`: a weak reference to the one whose `train_on_batch` is at work on this thread."""
@@ -94,7 +95,7 @@ def assigned(optimizer: Any, new: float | None) -> None:
     """The learning rate of an optimizer was set by hand."""
     for loop in _loops:
         if optimizer in loop.rates:
-            old = loop.rates[optimizer]
+            old = loop.rates.get(optimizer)
             if new is not None and (old is None or not describe.same_float32(old, new)):
                 loop.rates[optimizer] = new
                 by = frames.actor()
@@ -265,7 +266,7 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
         # A step of JAX without a state leaves the counter at rest: then nobody has counted.
         steps = max((held.steps for held in loop.optimizers if held.steps), default=None)
     for model in list(loop.models):
-        on_batch.pop(model, None)
+        on_batch.pop(model)
     first = next(iter(loop.models), None)
     known = calls.known(first) if first is not None else None
     trained = loop.recorder.run_ended(

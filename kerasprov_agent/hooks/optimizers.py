@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from kerasprov_agent import clock
 from kerasprov_agent.describe import optimizers
 from kerasprov_agent.describe.values import is_scalar, plain_dict, to_json
 from kerasprov_agent.hooks import frames
+from kerasprov_agent.hooks.weak import ByIdentity
 
 
 class Construction(NamedTuple):
@@ -19,9 +20,9 @@ class Construction(NamedTuple):
     place: str | None
 
 
-_constructed: WeakKeyDictionary[Any, Construction] = WeakKeyDictionary()
-_variables: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
-_assigned: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
+_constructed: ByIdentity[Construction] = ByIdentity()
+_variables: ByIdentity[list[str]] = ByIdentity()
+_assigned: ByIdentity[float | None] = ByIdentity()
 """The learning rate that an optimizer was given after its construction, None for an unknown one."""
 
 
@@ -55,7 +56,7 @@ def given_rate(optimizer: Any) -> float | None:
     inner = getattr(optimizer, "inner_optimizer", None)
     optimizer = optimizer if inner is None else inner
     if optimizer in _assigned:
-        return _assigned[optimizer]
+        return _assigned.get(optimizer)
     seen = _constructed.get(optimizer)
     rate = seen.given.get("learning_rate") if seen else None
     return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakSet
 
 from kerasprov_agent import guard
+from kerasprov_agent.hooks.weak import Objects
 
-_made: WeakSet[Any] = WeakSet()
+_made = Objects()
 
 
 def model_made(_args: Any, model: Any, _result: Any, _exc: BaseException | None) -> None:
@@ -19,7 +19,7 @@ def model_made(_args: Any, model: Any, _result: Any, _exc: BaseException | None)
 def with_variables(ids: set[int]) -> Iterator[Any]:
     """The models whose variables these are: the smallest with all of them, else its parts."""
     of_models: list[tuple[int, Any, set[int]]] = []
-    made = guard.attempt(list, _made) or []
+    made = list(_made)
     within = {id(getattr(model, "_functional", None)) for model in made}  # what a Sequential holds
     for model in made:
         if id(model) in within:

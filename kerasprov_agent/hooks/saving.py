@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import optimizers
+from kerasprov_agent.describe.callbacks import is_kind
 from kerasprov_agent.describe.values import plain
 from kerasprov_agent.hooks import calls, frames, inputs, loops, training
 from kerasprov_agent.hooks import optimizers as constructed
@@ -18,7 +19,7 @@ from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import hashing, versions, watching
 
 ROLES = {"ModelCheckpoint": "checkpoint", "BackupAndRestore": "backup"}
-"""What a file is, by the callback that writes it."""
+"""What a file is, by the callback of Keras that writes it."""
 KINDS = {
     "save": "save", "save_model": "save", "save_model_to_hdf5": "save",
     "save_weights": "save_weights", "save_weights_only": "save_weights", "export": "export",
@@ -38,6 +39,7 @@ class Saving:
         self.id = ""
         self.state_id: str | None = None
         self.by: str | None = None
+        self.role: str | None = None
 
     def is_over(self) -> bool:
         """It is not, as long as it lies on the stack."""
@@ -78,6 +80,8 @@ def _begin(name: str, model: Any, path: Any) -> Saving | None:
     # Resolved before the program may change its directory.
     call = Saving(process.current(), KINDS[name], versions.absolute(os.fspath(path)), model)
     call.by = frames.actor()
+    callback = frames.callback_at_work()
+    call.role = next((role for name, role in ROLES.items() if is_kind(callback, name)), None)
     inputs.catch_up(call.record)
     run_id, epoch = None, None
     if model is not None:
@@ -107,7 +111,7 @@ def _end(call: Saving, model: Any, exc: BaseException | None) -> None:
 
 def _made(call: Saving, model: Any) -> None:
     """A file came of a model, or a model of a file."""
-    role = ROLES.get((call.by or "").rpartition(".")[2]) or ROLE_OF_KIND.get(call.kind, "weights")
+    role = call.role or ROLE_OF_KIND.get(call.kind, "weights")
     if call.kind in ("load", "load_weights"):
         _loaded(call, role, model)
     else:

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, distribution, feeds, models
-from kerasprov_agent.describe.values import is_scalar, plain, public_name, to_json
+from kerasprov_agent.describe.values import integer, public_name, storable, to_json
 from kerasprov_agent.hooks import calls, frames, inputs, optimizers, packages, searches, wrapping
-from kerasprov_agent.recorder import Recorder
+from kerasprov_agent.recorder import Recorder, Run
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
 """Arguments of `fit` that are described apart; the rest are parameters of the run."""
@@ -137,18 +137,14 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         *(validation if isinstance(validation, (tuple, list)) else (validation,)),
     )
     call = calls.Fit(record, run, model)
-    call.first_epoch = given.get("initial_epoch") or 0
+    call.first_epoch = integer(given.get("initial_epoch")) or 0
     call.optimizers = held
     calls.push(call)
     return call
 
 
 def _plain_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value if is_scalar(value) else to_json(plain(value))
-        for name, value in given.items()
-        if name not in DATA
-    }
+    return {name: storable(value) for name, value in given.items() if name not in DATA}
 
 
 def _training_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -197,14 +193,12 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         call.callbacks.__dict__.pop("on_train_batch_end", None)
     if not call.described:
         describe_architecture(call)
-    write_first_batches(call)
+    write_feeds(call)
     run, known = call.run, calls.known(call.model)
     after = [held.after() for held in call.optimizers]
     columns: dict[str, Any] = {
         "epochs_finished": run.epochs,
-        "stopped_early": None
-        if run.planned is None or exc is not None
-        else int(run.epochs < run.planned),
+        "stopped_early": None if exc is not None else _stopped_early(call),
         "validation_samples": (call.validation_facts or {}).get("samples"),
     }
     if run.epochs:
@@ -220,16 +214,36 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
     known.run_id = run.id
 
 
-def write_first_batches(call: calls.Fit) -> None:
-    """Record what a generator or PyDataset gave, once Keras has looked at it."""
+def _stopped_early(call: calls.Fit) -> int | None:
+    """Whether epochs were left to do; None where it is not known how many were planned.
+
+    `epochs` is the number of the last epoch, from which `initial_epoch` is not subtracted.
+    """
+    planned = call.run.planned
+    if planned is None:
+        return None
+    return int(call.last_epoch is not None and call.last_epoch + 1 < planned)
+
+
+def write_feeds(call: calls.Fit) -> None:
+    """Record what the inputs turned out to be, once Keras has looked at them."""
     run = call.run
-    for facts, data_id in (
-        (call.feed_facts, run.training_data_id),
-        (call.validation_facts, run.validation_data_id),
-    ):
-        if facts and facts["arrays"] and data_id:
-            seen, facts["arrays"] = facts["arrays"], None
-            call.recorder.batch_seen(run, data_id, seen)
+    write_feed(call.recorder, run, run.training_data_id, call.feed_facts)
+    write_feed(call.recorder, run, run.validation_data_id, call.validation_facts)
+
+
+def write_feed(
+    record: Recorder, run: Run | None, data_id: str | None, facts: dict[str, Any] | None
+) -> None:
+    """Record the first batch of an input that makes batches itself, and how many it has."""
+    if not facts or not data_id:
+        return
+    arrays, facts["arrays"] = facts["arrays"], None
+    if arrays:
+        record.batch_seen(run, data_id, arrays)
+    batches, facts["own_batches"] = facts["own_batches"], None
+    if batches is not None:
+        record.batches_counted(data_id, batches)
 
 
 def describe_architecture(call: calls.Fit) -> None:

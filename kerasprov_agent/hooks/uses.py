@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data
 from kerasprov_agent.hooks import calls, loops, training
+from kerasprov_agent.hooks.weak import ByIdentity
 from kerasprov_agent.recorder import Recorder
 
 WRITE_SECONDS = 1.0
@@ -36,7 +36,7 @@ class Use:
             self.recorder.used(self.id, self.calls, self.seconds, self.last_call)
 
 
-_uses: WeakKeyDictionary[Any, dict[str, Use]] = WeakKeyDictionary()
+_uses: ByIdentity[dict[str, Use]] = ByIdentity()
 _open: list[Use] = []
 
 

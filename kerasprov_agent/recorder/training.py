@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasprov_agent import clock
 from kerasprov_agent.describe import models, outcomes
-from kerasprov_agent.describe.values import flat, to_json
+from kerasprov_agent.describe.values import flat, integer, to_json
 from kerasprov_agent.recorder.code import Code
 from kerasprov_agent.recorder.run import Run
 from kerasprov_agent.store import rows
@@ -44,7 +44,8 @@ class Trainings(Code):
         `params` are its arguments (under `fit`) and what else steers it, by where that stands.
         """
         arguments = params.get("fit", {})
-        run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, arguments.get("epochs"))
+        planned = integer(arguments.get("epochs"))
+        run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, planned)
         # Which of several trains is seen when it is over.
         optimizer = optimizers[0] if len(optimizers) == 1 else None
         now = self._now()
@@ -73,7 +74,7 @@ class Trainings(Code):
             "optimizer": optimizer and optimizer["class_name"],
             "learning_rate": optimizer and optimizer["learning_rate"],
             "loss": loss,
-            "batch_size": arguments.get("batch_size") or (training_data or {}).get("batch_size"),
+            "batch_size": _batch_size(arguments, training_data),
             "epochs_planned": run.planned,
         }
         self._write(
@@ -118,12 +119,12 @@ class Trainings(Code):
         seeds: Mapping[str, int],
     ) -> None:
         """Keras has prepared the data and built the model; the first epoch comes next."""
-        planned = parameters.get("epochs")
-        run.planned = planned if isinstance(planned, int) else run.planned
+        planned = integer(parameters.get("epochs"))
+        run.planned = run.planned if planned is None else planned
         row = {
             "training_started_at": self._now(),
             "epochs_planned": run.planned,
-            "steps_per_epoch": parameters.get("steps") or feed.get("batches"),
+            "steps_per_epoch": integer(parameters.get("steps")) or feed.get("batches"),
             "samples": feed.get("samples"),
         }
         if feed.get("batch_size"):
@@ -146,6 +147,10 @@ class Trainings(Code):
                 else []
             ),
         )
+
+    def batches_counted(self, data_id: str, batches: int) -> None:
+        """So many batches an epoch has an input that makes them itself."""
+        self._write(fill("entity", {"batches": batches}, {"id": data_id}))
 
     def gpus_seen(self, names: list[str] | None) -> None:
         """The GPUs of the machine, asked for once a training has begun."""
@@ -218,3 +223,11 @@ class Trainings(Code):
         )
         self.execution.run_ended()
         return trained_id
+
+
+def _batch_size(arguments: Mapping[str, Any], data: Mapping[str, Any] | None) -> int | None:
+    """The size that is in force: Keras ignores the argument where the input makes batches."""
+    if data is not None and data["batched"]:
+        size: int | None = data["batch_size"]
+        return size
+    return integer(arguments.get("batch_size"))

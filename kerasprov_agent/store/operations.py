@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.store import schema
 
 if TYPE_CHECKING:
     import sqlite3
+
+VECTOR_LIMIT = 16
+"""The elements of a metric that is a longer vector get no columns of their own."""
 
 Row = dict[str, Any]
 Operation = tuple[str, str, Row, Row]
@@ -258,20 +261,40 @@ def _measurements(
     row: Row = {}
     nonfinite: dict[str, str] = {}
     more: dict[str, Any] = {}
-    for name, value in found.items():
-        number = isinstance(value, (int, float))
-        column = catalogue.column(connection, table, name) if number else None
-        if column is None:
+    for name, value in _with_elements(found):
+        number = _real(value)
+        column = None if number is None else catalogue.column(connection, table, name)
+        if column is None or number is None:
             more[name] = value
-        elif math.isfinite(value):
-            row[column] = float(value)
+        elif math.isfinite(number):
+            row[column] = number
         else:
-            row[column] = None if math.isnan(value) else value
+            row[column] = None if math.isnan(number) else number
             nonfinite[name] = (
-                "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+                "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
             )
     if nonfinite:
         row["nonfinite"] = json.dumps(nonfinite)
     if more:
         row["more"] = json.dumps(more)
     return row
+
+
+def _with_elements(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Metrics and their values; of a short vector `f1` the elements too, as `f1[0]`, `f1[1]`."""
+    for name, value in found.items():
+        yield name, value
+        if isinstance(value, list) and len(value) <= VECTOR_LIMIT:
+            for position, element in enumerate(value):
+                if _real(element) is not None:
+                    yield f"{name}[{position}]", element
+
+
+def _real(value: Any) -> float | None:
+    """A number as a REAL column holds it; None for what is no number, or too large a one."""
+    if not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
