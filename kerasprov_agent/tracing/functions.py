@@ -6,6 +6,7 @@ Plain functions with `__wrapped__`: they pickle by their name, and AutoGraph tak
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,9 +36,14 @@ def apply(owner: Any, name: str, before: Before, after: After) -> None:
     _on = True
     original = vars(owner).get(name)
     if callable(original) and not _is_ours(original):
-        ours = _observed(original, before, after)
-        _applied.append(_Applied(owner, name, original, ours))
-        setattr(owner, name, ours)
+        # One function may have several names; pickle finds it by the one where it is defined.
+        ours = next((one.ours for one in _applied if one.original is original), None)
+        ours = ours or _observed(original, before, after)
+        home = sys.modules.get(getattr(original, "__module__", None) or "")
+        for place, known_as in (owner, name), (home, getattr(original, "__qualname__", "")):
+            if place is not None and vars(place).get(known_as) is original:
+                _applied.append(_Applied(place, known_as, original, ours))
+                setattr(place, known_as, ours)
 
 
 def replace(owner: Any, name: str, ours: Any) -> None:
