@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from glob import escape, glob
 from typing import Any
 
 from kerasprov_agent import guard
@@ -92,7 +93,10 @@ def number(node: Any, name: str) -> int | None:
 
 
 def paths(x: Any) -> list[str]:
-    """The files that a pipeline reads: its strings that name some, not the user's texts."""
+    """The files that a pipeline reads: its strings that name some, not the user's texts.
+
+    A directory stands for all below it.
+    """
     found: dict[str, None] = {}
     for node in nodes(x):
         for tensor in getattr(node, "_tensors", None) or ():
@@ -104,10 +108,36 @@ def paths(x: Any) -> list[str]:
             texts = [values] if isinstance(values, bytes) else values.reshape(-1)
             if os.path.isfile(texts[0]) and os.path.isfile(texts[-1]):
                 found.update(dict.fromkeys(os.fsdecode(text) for text in texts))
-        directory = getattr(node, "_path", None)  # of Dataset.load
-        if directory is not None and os.path.isdir(str(directory)):
-            found[str(directory)] = None
+        kept = target(node) or ""
+        directory = kept or path_of(getattr(node, "_path", None))  # of Dataset.load
+        if directory is not None and os.path.isdir(directory):
+            found[directory] = None
+        found.update(dict.fromkeys(files_of_cache(kept) if kept else ()))
     return list(found)
+
+
+def target(node: Any) -> str | None:
+    """Where a step keeps what has passed through it: the path of a `cache` or `snapshot`."""
+    name = type(node).__name__
+    if "Cache" in name:
+        return path_of(getattr(node, "_filename", None))
+    return path_of(getattr(node, "_path", None)) if "Snapshot" in name else None
+
+
+def path_of(value: Any) -> str | None:
+    """The absolute path in a text, a path or an eager tensor; None where there is none."""
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    if not isinstance(value, (str, bytes, os.PathLike)) or not value:
+        return None
+    path = os.fsdecode(value)
+    return None if "://" in path else versions.absolute(path)
+
+
+def files_of_cache(path: str) -> list[str]:
+    """The files of a `cache` that is complete, which its index tells."""
+    index = f"{path}.index"
+    return [index, *sorted(glob(f"{escape(path)}.data-*"))] if os.path.isfile(index) else []
 
 
 def files(x: Any) -> dict[str, Any] | None:

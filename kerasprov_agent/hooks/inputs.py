@@ -7,7 +7,7 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import guard, process
-from kerasprov_agent.describe import loaders, tf_data
+from kerasprov_agent.describe import loaders
 from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import origins, watching
 
@@ -20,7 +20,7 @@ def given(record: Recorder, activity_id: str, data_id: str | None, *parts: Any) 
     x = parts[0]
     # What makes batches itself is no array; its attributes may be properties of the program's.
     found = origins.of([None if loaders.makes_batches(part) else part for part in parts])
-    found += guard.attempt(_of_pipeline, x) or []
+    found += guard.attempt(_of_pipeline, x, activity_id) or []
     code = guard.attempt(_codes, x) or []
     source = x.dataset if loaders.is_torch(x) else x
     for one in code:
@@ -36,23 +36,16 @@ def catch_up(record: Recorder) -> None:
     record.files_seen()
 
 
-def _of_pipeline(x: Any) -> list[origins.Origin]:
+def _of_pipeline(x: Any, activity_id: str) -> list[origins.Origin]:
     """The files that a tf.data pipeline names, and where the arrays in it came from."""
     if loaders.is_torch(x):
         return origins.of(list(loaders.torch_tensors(x)))
     if loaders.makes_batches(x) or not hasattr(x, "_inputs"):
         return []
-    found = [
-        one
-        for node in tf_data.nodes(x)
-        for tensor in getattr(node, "_tensors", None) or ()
-        if getattr(tensor.dtype, "name", None) != "string"
-        for one in origins.of(tensor)
-    ]
-    paths = [path for one in tf_data.paths(x) for path in origins.all_files(one)]
-    if paths:
-        found.append(origins.Origin(origins.files_of(*paths), origins.PIPELINE))
-    return found
+    from kerasprov_agent.tracing import pipelines
+
+    pipelines.used(x, activity_id)
+    return pipelines.of(x)
 
 
 def _codes(x: Any) -> list[CodeType]:

@@ -7,6 +7,7 @@ here keeps a module alive that the program throws out and imports anew.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import ref
@@ -36,7 +37,14 @@ def apply(owner: Any, name: str, before: Before, after: After) -> None:
     _on = True
     original = vars(owner).get(name)
     if callable(original) and not _is_ours(original):
-        _put(owner, name, _observed(original, before, after))
+        # One function may have several names; pickle finds it by the one where it is defined.
+        wrappers = [one.ours() for one in _applied]
+        known = (one for one in wrappers if getattr(one, "_self_original", None) is original)
+        ours = next(known, None) or _observed(original, before, after)
+        home = sys.modules.get(getattr(original, "__module__", None) or "")
+        for place, known_as in (owner, name), (home, getattr(original, "__qualname__", "")):
+            if place is not None and vars(place).get(known_as) is original:
+                _put(place, known_as, ours)
 
 
 def replace_property(owner: type, name: str, fget: Any) -> None:

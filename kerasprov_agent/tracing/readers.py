@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import tf_data
 from kerasprov_agent.tracing import functions, origins, versions, watching
 
 ARRAYS, PIECE, NOTED = "arrays", "piece", "noted"
@@ -139,21 +140,21 @@ def _before_part(_function: Any, args: Any, _kwargs: Any) -> str | None:
 
 def _tensorflow(module: Any) -> None:
     """TensorFlow's own files; in a graph the path is a symbol, and not yet known."""
+    from kerasprov_agent.tracing import pipelines
+
     functions.apply(module.io, "read_file", _before_eager, _noted)
     functions.apply(module.io.gfile.GFile, "__init__", _before_gfile, _opened)
+    pipelines.install(module)
 
 
 def _before_eager(_function: Any, args: Any, kwargs: Any) -> str | None:
-    path = args[0] if args else kwargs.get("filename")
-    if hasattr(path, "numpy"):
-        path = path.numpy()
-    return path_of(os.fsdecode(path) if isinstance(path, bytes) else path)
+    return tf_data.path_of(args[0] if args else kwargs.get("filename"))
 
 
 def _before_gfile(_function: Any, args: Any, kwargs: Any) -> tuple[str, bool] | None:
-    path = path_of(args[1] if len(args) > 1 else kwargs.get("name"))
+    path = tf_data.path_of(args[1] if len(args) > 1 else kwargs.get("name"))
     mode = args[2] if len(args) > 2 else kwargs.get("mode", "r")
-    return None if path is None else (path, "r" not in mode)
+    return None if path is None else (path, not {*"wa+"}.isdisjoint(mode))
 
 
 def _pillow(module: Any) -> None:

@@ -263,10 +263,19 @@ def note(path: str, written: bool = False, by_input: tuple[str, str] | None = No
         _note(path, written, by_input)
 
 
-def note_origins(path: str, found: list[Origin]) -> None:
-    """What was written to a file came from these."""
+def note_origins(path: str, found: list[Origin], by: str | None = None) -> None:
+    """A file was written, and what is in it came from these.
+
+    `by` is the activity that wrote it, where that is not the one in progress on this thread.
+    """
     if _on and _is_of_interest(path):
-        _note(path, True, None, found)
+        _note(path, True, None, found, by)
+
+
+def renamed(source: str, target: str) -> None:
+    """A file got another name where Python does not tell of it."""
+    if _on:
+        _renamed(source, target)
 
 
 def last_read() -> str | None:
@@ -311,12 +320,14 @@ def _note(
     written: bool,
     by_input: tuple[str, str] | None,
     origins: list[Origin] | None = None,
+    by: str | None = None,
 ) -> None:
     global to_be_recorded
     version = None if written else versions.of_path(path)
     if len(_seen) >= PENDING_LIMIT or (not written and version is None):
         return  # nothing, a directory, a FIFO, a device
     seen = Seen(path, written, version, by_input, origins=origins)
+    seen.activity = by or seen.activity
     if not written:
         _last[_thread.get_ident()] = path
         for collected in _collecting:

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.describe import tf_data
 from kerasprov_agent.tracing import functions, origins, readers, watching
 
 ENDINGS = {"save": ".npy", "savez": ".npz", "savez_compressed": ".npz"}
@@ -33,6 +34,8 @@ def install(module: Any) -> None:
     elif name == "h5py":
         guard.call(functions.apply, module.Group, "create_dataset", _before_part, _written)
         guard.call(functions.apply, module.Group, "__setitem__", _before_part, _written)
+    elif name == "tensorflow":
+        guard.call(_tensorflow, module)
 
 
 Token = tuple[str, list[origins.Origin]]
@@ -80,3 +83,51 @@ def _written(token: Token, _result: Any, exc: BaseException | None) -> None:
     path, found = token
     if exc is None and found:
         watching.note_origins(path, found)
+
+
+def _tensorflow(module: Any) -> None:
+    """TensorFlow's own files, which Python does not see."""
+    from kerasprov_agent.tracing import tfrecords
+
+    functions.apply(module.io, "write_file", _before_write_file, _written_whole)
+    functions.apply(module.io.gfile, "copy", _before_copy, _copied)
+    functions.apply(module.io.gfile, "rename", _before_copy, _renamed)
+    tfrecords.install(module)
+
+
+def _before_write_file(_function: Any, args: Any, kwargs: Any) -> Token | None:
+    from kerasprov_agent.tracing import tfrecords
+
+    name, contents = (*args, *(kwargs[key] for key in ("filename", "contents") if key in kwargs))[
+        :2
+    ]
+    path = tf_data.path_of(name)
+    if path is None or watching.is_quiet():
+        return None
+    content = contents.numpy() if hasattr(contents, "numpy") else contents
+    found = guard.attempt(tfrecords.of_content, content) if isinstance(content, bytes) else None
+    return path, found or []
+
+
+def _written_whole(token: Token, _result: Any, exc: BaseException | None) -> None:
+    if exc is None:
+        watching.note_origins(*token)
+
+
+def _before_copy(_function: Any, args: Any, kwargs: Any) -> tuple[str, str] | None:
+    given = (*args, *(kwargs[key] for key in ("src", "dst") if key in kwargs))[:2]
+    source, target = map(tf_data.path_of, given)
+    return None if source is None or target is None else (source, target)
+
+
+def _copied(token: tuple[str, str], _result: Any, exc: BaseException | None) -> None:
+    source, target = token
+    if exc is None and not watching.is_quiet():
+        watching.note(source)
+        found = origins.Origin(origins.files_of(source), origins.CONTENT_MATCH)
+        watching.note_origins(target, [found])
+
+
+def _renamed(token: tuple[str, str], _result: Any, exc: BaseException | None) -> None:
+    if exc is None:
+        watching.renamed(*token)
