@@ -28,8 +28,9 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
     spec = getattr(main, "__spec__", None)
     file = getattr(main, "__file__", None)
     kind, script = "interactive", None
-    if "IPython" in sys.modules and not file:
-        kind, script = _notebook(main)
+    shell = None if file else _shell()
+    if shell is not None:
+        kind, script = _notebook(main, shell)
     elif started_by_runner:
         kind, script = started_by_runner["kind"], started_by_runner["target"]
         if kind == "script":
@@ -53,10 +54,14 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _notebook(main: Any) -> tuple[str, str | None]:
+def _shell() -> Any:
+    """IPython's shell; None where IPython was only imported, as Keras does."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def _notebook(main: Any, shell: Any) -> tuple[str, str | None]:
     """A kernel says which notebook it belongs to in one of two ways, or not at all."""
-    shell = getattr(sys.modules["IPython"], "get_ipython", lambda: None)()
-    if shell is None or "Terminal" in type(shell).__name__:
+    if "Terminal" in type(shell).__name__:
         return "interactive", None
     path = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
     return "notebook", path
