@@ -67,7 +67,7 @@ class Lineage:
                     if hasattr(hashlib, "file_digest")
                     else hashlib.sha256(stream.read()).hexdigest()
                 )
-            found = self._files("sha256 = ?", digest)
+            found = self._files("sha256 = ?", digest, path)
             if found:
                 return found
         return self._files("path = ?", path)
@@ -78,14 +78,14 @@ class Lineage:
             return []
         return self._files("sha256 GLOB ? || '*'", digest)
 
-    def _files(self, condition: str, value: str) -> list[str]:
-        """Entities of files, what the program wrote before what others read, the newest first."""
+    def _files(self, condition: str, value: str, path: str = "") -> list[str]:
+        """The entity of a file: of several that at `path`, the one written, the newest."""
         query = (
             f"SELECT f.entity_id FROM file f JOIN entity e ON e.id = f.entity_id "
             f"LEFT JOIN generated g ON g.entity_id = f.entity_id WHERE f.{condition} "
-            "ORDER BY g.at IS NULL, e.seen_at DESC LIMIT 1"
+            "ORDER BY f.path = ? DESC, g.at IS NULL, e.seen_at DESC LIMIT 1"
         )
-        return [row["entity_id"] for row in self.record.db.query(query, (value,))]
+        return [row["entity_id"] for row in self.record.db.query(query, (value, path))]
 
     def reach(self, start: Iterable[str], direction: str) -> dict[str, dict[str, Row]]:
         """The part of the graph that is reached from some entities, back or forward."""

@@ -90,6 +90,7 @@ _over: list[_Sample] = []
 def install(module: Any) -> None:
     """Wrap the writer of records of an imported TensorFlow."""
     functions.apply(module.io.TFRecordWriter, "__init__", _before, _opened)
+    functions.replace(module.io.TFRecordWriter, "write", _observed)
     functions.apply(module.io.TFRecordWriter, "close", lambda _f, args, _k: args[0], _closed)
 
 
@@ -138,25 +139,26 @@ def _opened(token: tuple[Any, str], _result: Any, exc: BaseException | None) -> 
 
     held = ref(writer, gone)
     _open[key] = held, sample
-    vars(writer)["write"] = _observed(held, sample)
 
 
-def _observed(held: ref[Any], sample: _Sample) -> Any:
-    """`write` of one writer. A wrapper on the class would cost all records, and for ever."""
+def _observed(original: Any) -> Any:
+    """`write` of all writers. A million records must not notice it: no wrapper of wrapt's."""
 
     @unseen
-    def write(record: Any) -> Any:
-        writer: Any = held()
+    def write(*args: Any, **kwargs: Any) -> Any:
         try:
-            result = type(writer).write(writer, record)
+            result = original(*args, **kwargs)
         except BaseException as exc:
             if exc.__traceback__ is not None:
                 exc.__traceback__ = exc.__traceback__.tb_next
             raise
-        if sample.resting:
-            sample.resting -= 1
-        else:
-            guard.call(sample.add, record)
+        held = _open.get(id(args[0]))
+        if held is not None:
+            sample = held[1]
+            if sample.resting:
+                sample.resting -= 1
+            else:
+                guard.call(sample.add, args[1] if len(args) > 1 else kwargs.get("record"))
         return result
 
     return write
@@ -164,7 +166,6 @@ def _observed(held: ref[Any], sample: _Sample) -> Any:
 
 def _closed(writer: Any, _result: Any, _exc: BaseException | None) -> None:
     held = _open.pop(id(writer), None)
-    vars(writer).pop("write", None)
     if held is not None:
         held[1].tell()
 
@@ -220,26 +221,18 @@ def _decoded(np: Any, values: Any) -> Iterator[tuple[str, Any]]:
 def _tensor(values: bytes) -> Any:
     """The array of which `tf.io.serialize_tensor` made bytes."""
     tensorflow: Any = sys.modules["tensorflow"]
-    proto = tensorflow.compat.v1.TensorProto.FromString(values)
+    proto = type(tensorflow.make_tensor_proto(0)).FromString(values)
     return tensorflow.make_ndarray(proto) if proto.dtype and proto.tensor_content else None
 
 
 def _finish(_exc: BaseException | None) -> None:
     settle()
     while _open:
-        held, sample = _open.popitem()[1]
-        writer = held()
-        if writer is not None:
-            vars(writer).pop("write", None)
-        sample.tell()
+        _open.popitem()[1][1].tell()
 
 
 def forget() -> None:
     """In a forked child, or when the agent stops: what was written is the parent's, or told of."""
-    for held, _ in list(_open.values()):
-        writer = held()
-        if writer is not None:
-            vars(writer).pop("write", None)
     _open.clear()
     _over.clear()
 

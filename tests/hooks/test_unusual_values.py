@@ -38,7 +38,7 @@ model.compile(
 )
 model.fit(
     x, y, epochs=np.int64(3), batch_size=np.int64(16), validation_split=np.float32(0.25),
-    shuffle=np.bool_(True), initial_epoch=np.uint8(1), validation_freq=np.int32(1),
+    shuffle=np.bool_(True), initial_epoch=np.uint8(1), validation_freq=1,
     class_weight={np.int64(0): np.float32(1), np.int64(1): 2}, verbose=False, callbacks=[Odd()],
 )
 model.evaluate(x, y, batch_size=np.int64(8), verbose=0)
@@ -58,7 +58,9 @@ model.evaluate(x, y, batch_size=np.int64(8), verbose=0)
     assert (epoch["decimal"], epoch["flag"], epoch["whole"]) == (0.25, 1.0, 7.0)
     more = json.loads(epoch["more"])
     assert more == {"text": "3.5", "huge": 10**400}
-    settings = json.loads(row(database, "SELECT settings FROM callback")["settings"])
+    settings = json.loads(
+        row(database, "SELECT settings FROM callback WHERE class_name LIKE '%Odd'")["settings"]
+    )
     assert settings == {"patience": 4, "share": 0.25, "rate": 0.5}
     assert row(database, "SELECT batch_size FROM evaluation")["batch_size"] == 8
 
