@@ -30,7 +30,9 @@ SELECT activation, max(val_accuracy) FROM epochs GROUP BY activation;
 - A run's `number` is its handle within one file. Its `id` is `<execution id>#fit-1`, the same in
   every file and in PROV documents.
 - Each metric that Keras reports gets a column of its own name in `epoch` and `evaluation` when it
-  is first seen. `metric` tells the column where the name was taken or differs only in case.
+  is first seen. `metric` tells the column where the name was taken or differs only in case. A metric
+  that is a vector (`F1Score(average=None)`) is whole in `more`, as JSON; each of its values has a
+  column: `"f1_score[0]"`. What is no number stands in `more` alone.
 - Times are ISO 8601 in UTC, and seconds since 1970 in `epoch.started_at`; durations are in seconds.
   `epoch.started_at` plus `train_seconds`, `validation_seconds` and `callback_seconds` is its end.
 - What was imported has `imported_from` in `runs`, and a row in `imports`. Times and outcomes that its

@@ -171,7 +171,9 @@ class Execution:
         if isinstance(exc, SystemExit):
             status = exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
             return {"exit_status": status, "status": "failed" if status else "finished"}
-        return {"exit_status": 1} if isinstance(exc, Exception) else {}
+        # A hook of the program's own may have ended it with a status of its own.
+        known = isinstance(exc, Exception) and sys.excepthook is sys.__excepthook__
+        return {"exit_status": 1} if known else {}
 
     def _write_document(self) -> str | None:
         if self.settings.prov is None or not os.path.exists(self.settings.db):

@@ -73,6 +73,14 @@ def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | 
             _heard(filters)
 
 
+def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """As `attempt`, for what is asked so often that it must cost nothing; warnings are heard."""
+    try:
+        return function(*args, **kwargs)
+    except Exception:
+        return None
+
+
 class beside:
     """A context on a thread of our own: the program can see nothing of what it does."""
 

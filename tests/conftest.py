@@ -24,6 +24,7 @@ if not find_spec("tensorflow") and "KERAS_BACKEND" not in os.environ:
 os.environ["KERASPROV_DEBUG"] = "1"  # a fault of ours fails the test
 
 ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("KERASPROV_SHARED", ROOT.parent / "shared"))
 """Test data and the PROV checker, where they are at hand."""
 

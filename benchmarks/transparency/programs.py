@@ -83,7 +83,8 @@ def run(program: Path, directory: Path, armed: bool, python: str) -> Outcome:
     }
     complaint = (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""
     ours = [line for line in done.stderr.splitlines() if "kerasprov_agent:" in line]
-    return Outcome(done.returncode, masked(done.stdout), "\n".join([*ours, complaint]), files)
+    output = masked(done.stdout.replace(str(directory), "HERE"))
+    return Outcome(done.returncode, output, "\n".join([*ours, complaint]), files)
 
 
 def recorded(database: Path) -> tuple[int, int, int]:

@@ -81,7 +81,11 @@ def epochs_told(row: dict[str, Any]) -> str:
     if row["kind"] != "fit":
         return f"{row['steps']} steps" if row["steps"] is not None else ""
     planned, finished = row["epochs"], row["epochs_finished"]
-    return f"{finished}" if planned in (None, finished) else f"{finished} of {planned}"
+    if planned in (None, finished):
+        return f"{finished}"
+    # A training that was resumed does only what is left.
+    is_resumed = row["status"] == "finished" and row["stopped_early"] == 0
+    return f"{finished}, to epoch {planned}" if is_resumed else f"{finished} of {planned}"
 
 
 def cell(value: Any) -> Text:

@@ -10,8 +10,10 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers
 from kerasprov_agent.describe.values import (
-    dtype_name,
+    attribute,
+    integer,
     list_shape,
+    number,
     plain,
     public_name,
     to_json,
@@ -30,11 +32,11 @@ def architecture(model: Any) -> dict[str, Any]:
     `parameters`, `trainable_parameters`, `non_trainable_parameters` (None before it is built).
     """
     layers = [_layer(layer, position, path) for position, (path, layer) in _numbered(model)]
-    parameters = _count(model, "weights") if _built(model) else None
-    trainable = _count(model, "trainable_weights") if _built(model) else None
+    parameters = _count(model, "weights")
+    trainable = _count(model, "trainable_weights")
     facts: dict[str, Any] = {
         "class_name": public_name(type(model)),
-        "name": str(model.name),
+        "name": _name(model),
         "config": _config(model),
         "layers": layers,
         "parameters": parameters,
@@ -56,32 +58,48 @@ def _is_told_by_keras(model: Any) -> bool:
     """Whether no `get_config` of the program's is called, which may execute anything."""
     return all(
         str(type(one).get_config.__module__).startswith(("keras.", "tf_keras."))
-        for one in (model, *(layer for _, layer in _walk(model, "")))
+        for one in (model, *(layer for _, (_, layer) in _numbered(model)))
     )
 
 
-def _built(model: Any) -> bool:
-    return bool(getattr(model, "built", False))
+def _name(layer: Any) -> str:
+    return str(attribute(layer, "name"))
 
 
-def _count(model: Any, kind: str) -> int:
-    return sum(_size(variable) for variable in getattr(model, kind))
+def _count(layer: Any, kind: str) -> int | None:
+    """How many numbers a layer's variables hold; None before it is built."""
+    return guard.attempt(_counted, layer, kind) if attribute(layer, "built") is True else None
 
 
-def _size(variable: Any) -> int:
-    return math.prod(size or 0 for size in list_shape(variable.shape))
+def _counted(layer: Any, kind: str) -> int:
+    return sum(
+        math.prod(size or 0 for size in list_shape(variable.shape))
+        for variable in getattr(layer, kind)
+    )
 
 
 def _numbered(model: Any) -> Iterator[tuple[int, tuple[str, Any]]]:
-    return enumerate(_walk(model, ""))
+    return enumerate(_walk(model, "", {id(model)}))
 
 
-def _walk(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _walk(model: Any, prefix: str, above: set[int]) -> Iterator[tuple[str, Any]]:
     """Every layer in order, those of a nested model after it, with names joined by slashes."""
-    for layer in getattr(model, "layers", None) or ():
-        yield f"{prefix}{layer.name}", layer
-        if getattr(layer, "layers", None):
-            yield from _walk(layer, f"{prefix}{layer.name}/")
+    for layer in layers_of(model):
+        path = f"{prefix}{_name(layer)}"
+        yield path, layer
+        if id(layer) not in above:
+            yield from _walk(layer, f"{path}/", {*above, id(layer)})
+
+
+def layers_of(model: Any) -> list[Any]:
+    """The layers of a model; what else a program's own class calls `layers` are none."""
+    found = attribute(model, "layers")
+    return [one for one in found if _is_layer(one)] if isinstance(found, (list, tuple)) else []
+
+
+def _is_layer(value: Any) -> bool:
+    cls = type(value)
+    return hasattr(cls, "get_config") and hasattr(cls, "call") and hasattr(cls, "weights")
 
 
 def _layer(layer: Any, position: int, path: str) -> dict[str, Any]:
@@ -91,13 +109,13 @@ def _layer(layer: Any, position: int, path: str) -> dict[str, Any]:
         "class_name": public_name(type(layer)),
         "activation": _activation(layer),
         "dropout_rate": _dropout_rate(layer),
-        "units": _integer(getattr(layer, "units", None)),
-        "filters": _integer(getattr(layer, "filters", None)),
-        "kernel_size": _text(getattr(layer, "kernel_size", None)),
+        "units": _integer(attribute(layer, "units")),
+        "filters": _integer(attribute(layer, "filters")),
+        "kernel_size": _sizes(attribute(layer, "kernel_size")),
         "output_shape": _output_shape(layer),
-        "parameters": _count(layer, "weights") if _built(layer) else None,
-        "trainable": bool(getattr(layer, "trainable", True)),
-        "dtype": dtype_name(getattr(layer, "compute_dtype", None) or "") or None,
+        "parameters": _count(layer, "weights"),
+        "trainable": _boolean(attribute(layer, "trainable")) is not False,
+        "dtype": _string(attribute(layer, "compute_dtype")),
     }
 
 
@@ -105,24 +123,32 @@ def _activation(layer: Any) -> str | None:
     name = type(layer).__name__
     if name in ACTIVATION_LAYERS:
         return name.lower()
-    activation = getattr(layer, "activation", None)
-    if activation is None or isinstance(activation, str):
-        return activation
-    return str(getattr(activation, "__name__", type(activation).__name__))
+    activation = attribute(layer, "activation")
+    return name_of(activation) if isinstance(activation, str) or callable(activation) else None
 
 
 def _dropout_rate(layer: Any) -> float | None:
     """The rate of a dropout layer, or the dropout of a recurrent or attention layer."""
-    rate = getattr(layer, "rate", None) if "Dropout" in type(layer).__name__ else None
-    if rate is None:
-        rate = getattr(layer, "dropout", None)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-        return None
-    return float(rate)
+    rate = attribute(layer, "rate") if "Dropout" in type(layer).__name__ else None
+    rate = number(attribute(layer, "dropout") if rate is None else rate)
+    return None if rate is None or isinstance(rate, bool) else float(rate)
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return None if isinstance(number(value), bool) else integer(value)
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _sizes(value: Any) -> str | None:
+    """One size or several, as JSON."""
+    sizes = [_integer(one) for one in value] if isinstance(value, (list, tuple)) else None
+    if sizes is not None:
+        return None if None in sizes else to_json(sizes)
+    size = _integer(value)
+    return None if size is None else to_json(size)
 
 
 def _text(value: Any) -> str | None:
@@ -130,8 +156,7 @@ def _text(value: Any) -> str | None:
 
 
 def _output_shape(layer: Any) -> str | None:
-    output = guard.attempt(getattr, layer, "output")
-    shape = getattr(output, "shape", None)
+    shape = attribute(attribute(layer, "output"), "shape")
     return None if shape is None else to_json(list_shape(shape))
 
 
@@ -162,9 +187,9 @@ def compiled(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "loss_weights": _text(arguments.get("loss_weights")),
         "metrics": _text(names_of(arguments.get("metrics"))),
         "weighted_metrics": _text(names_of(arguments.get("weighted_metrics"))),
-        "jit_compile": _boolean(getattr(model, "jit_compile", None)),
+        "jit_compile": _boolean(attribute(model, "jit_compile")),
         "steps_per_execution": _steps_per_execution(model, arguments),
-        "run_eagerly": _boolean(getattr(model, "run_eagerly", None)),
+        "run_eagerly": _boolean(attribute(model, "run_eagerly")),
     }
 
 
@@ -174,9 +199,8 @@ def name_of(value: Any) -> str | None:
         return value
     if isinstance(value, (list, tuple, dict)):
         return to_json(names_of(value))
-    if hasattr(value, "get_config"):
-        return public_name(type(value))
-    return str(getattr(value, "__name__", public_name(type(value))))
+    own = None if hasattr(type(value), "get_config") else attribute(value, "__name__")
+    return public_name(type(value)) if own is None else str(own)
 
 
 def names_of(value: Any) -> Any:
@@ -189,14 +213,15 @@ def names_of(value: Any) -> Any:
 
 
 def _detail(value: Any) -> str | None:
-    return to_json(plain(value)) if hasattr(value, "get_config") else None
+    return to_json(plain(value)) if hasattr(type(value), "get_config") else None
 
 
 def _boolean(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
+    held = number(value)
+    return held if isinstance(held, bool) else None
 
 
 def _steps_per_execution(model: Any, arguments: Mapping[str, Any]) -> int | None:
-    return _integer(getattr(model, "steps_per_execution", None)) or _integer(
+    return _integer(attribute(model, "steps_per_execution")) or _integer(
         arguments.get("steps_per_execution")
     )

@@ -134,9 +134,11 @@ def attributes(opt: Any) -> dict[str, Any]:
 def of_model(model: Any) -> Iterator[tuple[str, Any]]:
     """The optimizers that a model holds, each with the attribute: `compile`'s own first."""
     own = guard.attempt(getattr, model, "optimizer", None)
-    if own is not None:
+    known = set()
+    if is_optimizer(own):
+        known.add(id(own))
         yield "optimizer", own
-    yield from holdings.within(model, is_optimizer, {id(own)})
+    yield from holdings.within(model, is_optimizer, known)
 
 
 def is_optimizer(value: Any) -> bool:

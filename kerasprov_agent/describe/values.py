@@ -23,7 +23,15 @@ Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
 def plain(value: Any, depth: int = 0) -> Plain:
-    """Turn `value` into JSON's types; what has no such form becomes its class or its name."""
+    """Turn `value` into JSON's types; what has no such form becomes its class or its name.
+
+    A program's own object may answer whatever it is asked with an exception: that costs it alone.
+    """
+    found = guard.ask(_plain, value, depth)
+    return f"<{public_name(type(value))}>" if found is None and value is not None else found
+
+
+def _plain(value: Any, depth: int) -> Plain:
     if value is None:
         return None
     if isinstance(value, (bool, int, float)):
@@ -108,14 +116,20 @@ def number(value: Any) -> bool | int | float | None:
     """
     if isinstance(value, (bool, int, float)):
         return _builtin(value)
+    return None if isinstance(value, str) else guard.ask(_number, value)
+
+
+def _number(value: Any) -> bool | int | float | None:
     if hasattr(value, "dtype"):
-        if getattr(value, "shape", None) != ():
-            return None
-        held = guard.attempt(numbers.number, value)
+        held = numbers.number(value) if getattr(value, "shape", None) == () else None
         return _builtin(held) if isinstance(held, (bool, int, float)) else None
-    if isinstance(value, str) or not hasattr(type(value), "as_integer_ratio"):
-        return None
-    return guard.attempt(float, value)  # Decimal, Fraction
+    # Decimal, Fraction
+    return float(value) if hasattr(type(value), "as_integer_ratio") else None
+
+
+def attribute(value: Any, name: str) -> Any:
+    """What an object has of a name, or None; the program's own class may raise anything."""
+    return guard.ask(getattr, value, name, None)
 
 
 def integer(value: Any) -> int | None:

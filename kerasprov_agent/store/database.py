@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from urllib.parse import quote
@@ -18,13 +19,16 @@ START_PATIENCE = 5.0
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for script in (schema.TABLES, schema.VIEWS):
-        for statement in statements(script):
-            connection.execute(statement)
+    for statement in statements(schema.TABLES):
+        connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
-"""From version n to n + 1; only ever added to, and each only adds to the file."""
+def _only_views(_connection: sqlite3.Connection) -> None:
+    """The tables stay as they are: the views changed."""
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _only_views)
+"""Tables from version n to n + 1; only ever added to, and each only adds to the file."""
 assert len(MIGRATIONS) == schema.VERSION
 
 
@@ -152,6 +156,7 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
     try:
         for migration in MIGRATIONS[_version(connection, path) :]:
             migration(connection)
+        _make_views(connection)
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
@@ -159,6 +164,17 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _make_views(connection: sqlite3.Connection) -> None:
+    """Views hold nothing of their own: those of an earlier version give way to today's."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
+    ours = set(re.findall(r"CREATE VIEW (\w+)", schema.VIEWS))
+    for (name,) in names:
+        if name in ours:
+            connection.execute(f"DROP VIEW {name}")
+    for statement in statements(schema.VIEWS):
+        connection.execute(statement)
 
 
 def _set_journal(connection: sqlite3.Connection, path: str) -> None:

@@ -21,7 +21,7 @@ __all__ = [
 APPLICATION_ID = 0x4B505256
 """Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
 
-VERSION = 1
+VERSION = 2
 """`PRAGMA user_version`. A file with a higher one is left alone."""
 
 TABLES = """

@@ -36,7 +36,12 @@ SELECT
     END AS epochs_finished,
     r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
-    e.script, e.backend, e.keras_version, e.host, e.user, e.git_commit, e.tags, e.job, e.rank,
+    e.script,
+    coalesce((SELECT p.value FROM param p WHERE p.run_id = r.id AND p.source = 'keras'
+              AND p.name = 'backend'), e.backend) AS backend,
+    coalesce((SELECT p.value FROM param p WHERE p.run_id = r.id AND p.source = 'keras'
+              AND p.name = 'version'), e.keras_version) AS keras_version,
+    e.host, e.user, e.git_commit, e.tags, e.job, e.rank,
     r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id,
     i.format AS imported_from, r.note, r.id, r.execution_id
 FROM run r

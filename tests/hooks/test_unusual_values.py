@@ -285,3 +285,59 @@ feed = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.tensor(x
     if kind == "DataLoader":
         (tmp_path / "plain").mkdir()
         assert output == ok(tmp_path / "plain", script, KERASPROV_DISABLED="1")[1]
+
+
+HELD = """
+import keras, numpy as np, tensorflow as tf
+x = np.random.rand(32, 4).astype("float32")
+y = x.sum(1)
+class Holder:
+    pass
+class Own(keras.Model):
+    def __init__(self, rates):
+        super().__init__()
+        self.parts = [keras.layers.Dense(4), keras.layers.Dense(1)]
+        self.holder = Holder()
+        self.holder.made = {"of": [keras.optimizers.SGD(rate) for rate in rates]}
+    def call(self, x):
+        return self.parts[1](self.parts[0](x))
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = keras.ops.mean((keras.ops.squeeze(self(x), -1) - y) ** 2)
+        optimizers = self.holder.made["of"]
+        whole = [self.trainable_variables] if len(optimizers) == 1 else [
+            part.trainable_variables for part in self.parts]
+        for optimizer, variables in zip(optimizers, whole):
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        optimizers[0].learning_rate.assign(optimizers[0].learning_rate * 0.5)
+        return {"loss": loss}
+for rates in (0.5,), (0.25, 0.75):
+    model = Own(rates)
+    model.compile()
+    model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+"""
+
+
+def test_rates_of_optimizers_that_a_model_holds_somewhere(tmp_path: Path) -> None:
+    """Compiled steps change them; Keras' own, which `compile()` made, trains nothing."""
+    pytest.importorskip("tensorflow", reason="another backend")
+    database, _ = ok(tmp_path, HELD, KERAS_BACKEND="tensorflow")
+    query = "SELECT run, epoch, learning_rate, learning_rate_after FROM epoch ORDER BY run, epoch"
+    told = [tuple(one.values()) for one in rows(database, query)]
+    assert told[:2] == [(1, 0, 0.5, 0.25), (1, 1, 0.25, 0.125)]
+    assert told[2:] == [(2, 0, None, None), (2, 1, None, None)]  # two of them train
+    query = (
+        "SELECT attribute, learning_rate, iterations_after FROM optimizers WHERE run = ? "
+        "ORDER BY position"
+    )
+    assert [tuple(one.values()) for one in rows(database, query, 2)] == [
+        ("optimizer", 0.001, 0),
+        ("holder.made.of.0", 0.25, 2),
+        ("holder.made.of.1", 0.75, 2),
+    ]
+    changes = rows(database, 'SELECT name, old, new FROM changes WHERE run = 2 ORDER BY "at"')
+    assert [tuple(one.values()) for one in changes] == [
+        ("holder.made.of.0.learning_rate", 0.25, 0.125),
+        ("holder.made.of.0.learning_rate", 0.125, 0.0625),
+    ]
