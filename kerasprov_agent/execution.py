@@ -105,7 +105,8 @@ class Execution:
             "git_dirty": int(found["dirty"]),
             "git_diff_sha256": digest,
         }
-        self._found = [*operations, update("execution", row, {"id": self.id})]
+        with self._writing:
+            self._found = [*operations, update("execution", row, {"id": self.id})]
 
     def write(self, operations: Sequence[Operation]) -> None:
         """Commit operations, with what has been found out since the last time."""

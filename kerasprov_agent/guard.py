@@ -1,8 +1,9 @@
 """The one place where our own faults end.
 
 Whatever the agent does inside somebody else's training runs under `call`. A fault is logged once
-a kind and swallowed; after three faults recording is switched off. Exceptions that are not
-`Exception` (Ctrl-C, `sys.exit`) belong to the program and pass.
+a kind and swallowed. What fails three times in a row is left alone until the next run begins.
+Exceptions that are not `Exception` (Ctrl-C, `sys.exit`) belong to the program and pass, and so does
+whatever a signal handler of the program's raises while our code happens to run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from _thread import get_ident
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import Any, ParamSpec, TypeVar
 
     P = ParamSpec("P")
@@ -22,37 +24,50 @@ if TYPE_CHECKING:
 FAULTS_ALLOWED = 3
 LOGGER = "kerasprov_agent"
 TRUE = frozenset(("1", "true", "yes", "on"))
+_SIGNALS = range(1, 128)
+_VARARGS = 0x04
+"""The flag of code that takes `*args`."""
 
 _warned: set[str] = set()
-_faults = 0
+_faults: dict[str, int] = {}
+"""How often in a row each of our functions has failed."""
+_beginnings: set[str] = set()
+_off = False
 _raise_faults = False
 
 
 def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """Call `function`; on a fault of ours return None and let the program go on."""
-    return always(function, *args, **kwargs) if enabled() else None
+    if _off or (_faults and _is_left_alone(function)):
+        return None
+    return always(function, *args, **kwargs)
 
 
 def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """As `call`, also when recording is switched off: to stop, and to end the record."""
     filters = _silenced()
     try:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
     except Exception as fault:
+        _pass_on(fault)
         _note(function, fault)
         return None
     finally:
         if filters is not None:
             _heard(filters)
+    if _faults:
+        _faults.pop(_name(function), None)
+    return result
 
 
 def call_own(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """As `call`, for what runs no code but ours: it warns of nothing, `warnings` is left alone."""
-    if not enabled():
+    if _off or (_faults and _is_left_alone(function)):
         return None
     try:
         return function(*args, **kwargs)
     except Exception as fault:
+        _pass_on(fault)
         _note(function, fault)
         return None
 
@@ -60,13 +75,15 @@ def call_own(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R |
 def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """Ask an object of the user's something it may not know; None is then the answer.
 
-    `get_config` of somebody's layer may raise anything: that is no fault of ours.
+    `get_config` of somebody's layer may raise anything, `SystemExit` too: that is no fault of ours,
+    and no reason to end a program that has not asked.
     """
     filters = _silenced()
     try:
         return function(*args, **kwargs)
-    except Exception as problem:
-        debug("unknown: %r: %r", function, problem)
+    except (Exception, SystemExit) as problem:
+        _pass_on(problem)
+        debug("unknown: %s: %s", _name(function), type(problem).__name__)
         return None
     finally:
         if filters is not None:
@@ -77,8 +94,37 @@ def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None
     """As `attempt`, for what is asked so often that it must cost nothing; warnings are heard."""
     try:
         return function(*args, **kwargs)
-    except Exception:
+    except (Exception, SystemExit) as problem:
+        _pass_on(problem)
         return None
+
+
+def _pass_on(exc: BaseException) -> None:
+    """Raise what a signal handler raised while our code was at work: a time limit, for instance.
+
+    Python calls a handler in whatever frame it has just reached, and gives it that frame. Frames of
+    ours have no place in the traceback: where we were interrupted they may not even have a line.
+    """
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if _is_signal_handler(traceback.tb_frame):
+            raise exc.with_traceback(traceback)
+        traceback = traceback.tb_next
+
+
+def _is_signal_handler(frame: FrameType) -> bool:
+    code, interrupted = frame.f_code, frame.f_back
+    if interrupted is None:
+        return False
+    names = code.co_varnames[: code.co_argcount]
+    if code.co_flags & _VARARGS:
+        names += (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
+    given: list[Any] = []
+    for name in names:
+        value = frame.f_locals.get(name)
+        given += value if type(value) is tuple else (value,)
+    is_number = any(isinstance(value, int) and value in _SIGNALS for value in given)
+    return is_number and any(value is interrupted for value in given)
 
 
 class beside:
@@ -107,6 +153,8 @@ class OurWarning(Warning, metaclass=_InOurCode):
     """
 
 
+_NAMED = (type(call), type(beside().__enter__), type(len))
+"""Functions, methods, and those written in C."""
 _within: set[int] = set()
 _beside: set[int] = set()
 _FILTER = ("ignore", None, OurWarning, None, 0)
@@ -170,21 +218,50 @@ def forked() -> None:
 
 
 def enabled() -> bool:
-    """Whether the agent still trusts itself."""
-    return _faults < FAULTS_ALLOWED
+    """Whether anything is recorded in this process."""
+    return not _off
 
 
 def switch_off() -> None:
     """Record nothing more in this process."""
-    global _faults
-    _faults = FAULTS_ALLOWED
+    global _off
+    _off = True
 
 
 def reset() -> None:
     """Forget earlier faults, as when the agent is armed anew."""
-    global _faults
-    _faults = 0
+    global _off
+    _off = False
+    _faults.clear()
     _warned.clear()
+
+
+def begins(function: Callable[P, R]) -> Callable[P, R]:
+    """A decorator for what a run begins with: it is tried however often it has failed.
+
+    What failed before may have failed because of what was trained, so all else is tried again, too.
+    """
+    _beginnings.add(_name(function))
+    return function
+
+
+def _is_left_alone(function: Any) -> bool:
+    name = _name(function)
+    if name in _beginnings:
+        _faults.clear()
+    return _faults.get(name, 0) >= FAULTS_ALLOWED
+
+
+def _name(function: Any) -> str:
+    """What a function is called; a callable object of the program's isn't asked for its name."""
+    named = function if type(function) in _NAMED else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def in_words(exc: BaseException) -> str:
+    """An exception's class and text; its own `__str__` may raise."""
+    text = ask(str, exc)
+    return f"{type(exc).__name__}: {'(its text cannot be told)' if text is None else text}"
 
 
 def warn(message: str) -> None:
@@ -196,8 +273,9 @@ def warn(message: str) -> None:
         import logging
 
         logging.getLogger(LOGGER).warning("kerasprov_agent: %s", message)
-    except Exception:
-        pass  # a filter of the program's own, or its class of loggers, is not made for us
+    except Exception as problem:
+        _pass_on(problem)
+        # A filter of the program's own, or its class of loggers, is not made for us.
 
 
 def raise_faults() -> None:
@@ -222,12 +300,11 @@ def debug(message: str, *args: Any) -> None:
         logger = loggers.loggerDict.get(LOGGER) if loggers else None
         if isinstance(logger, logging.Logger) and (logger.level or logger.handlers):
             logger.debug(message, *args)
-    except Exception:
-        pass
+    except Exception as problem:
+        _pass_on(problem)
 
 
 def _note(function: Any, fault: Exception) -> None:
-    global _faults
     if debugging():
         raise fault
     from kerasprov_agent.errors import KerasProvError
@@ -237,11 +314,14 @@ def _note(function: Any, fault: Exception) -> None:
         switch_off()
         warn(f"{fault}; this training is not recorded")
         return
-    _faults += 1
-    name = getattr(function, "__qualname__", repr(function))
+    name = _name(function)
+    short = name.rpartition(".")[2] if "<" not in name else name
+    _faults[name] = count = _faults.get(name, 0) + 1
     warn(
-        f"internal error in {name}: {type(fault).__name__}: {fault}; your program runs on, with "
-        "less or nothing recorded (KERASPROV_DEBUG=1 shows where)"
+        f"internal error in {short}: {in_words(fault)}; your program runs on, with less or nothing "
+        "recorded (KERASPROV_DEBUG=1 shows where)"
     )
-    if _faults == FAULTS_ALLOWED:
-        debug("three internal errors: recording is switched off")
+    if count == FAULTS_ALLOWED:
+        warn(
+            f"{short} failed {count} times in a row: what it records is missing until the next run"
+        )

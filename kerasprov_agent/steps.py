@@ -28,6 +28,7 @@ class Activity:
         self._inputs, self._outputs = inputs, outputs
         self._given: list[list[Any]] = [_listed(inputs), _listed(outputs)]
         self._step: Any = None
+        self._process: int | None = None
 
     def used(self, *inputs: Any) -> None:
         """Tell of further inputs."""
@@ -44,6 +45,7 @@ class Activity:
     def __enter__(self) -> Activity:
         if not settings.disabled():
             self._step = guard.call(_begin, self.name, self.attributes)
+            self._process = os.getpid()
         return self
 
     def __exit__(
@@ -53,7 +55,8 @@ class Activity:
         traceback: TracebackType | None,
     ) -> None:
         step, self._step = self._step, None
-        if step is not None:
+        # A child that was forked within a step leaves it, too: its parent ends it.
+        if step is not None and self._process == os.getpid():
             guard.call(step.end, exc, self._given[0], self._given[1], self.attributes)
 
     def __call__(self, function: F) -> F:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kerasprov_agent.describe.values import Plain, is_scalar, plain, public_name
+from kerasprov_agent.describe.values import (
+    NAMED,
+    Plain,
+    is_scalar,
+    own_attributes,
+    plain,
+    public_name,
+)
 
 # What a callback counts while it runs, and what Keras sets on every one; neither is a setting.
 STATE = frozenset(
@@ -61,4 +68,4 @@ def _is_setting(value: Any) -> bool:
         return True
     if isinstance(value, (list, tuple)):
         return len(value) <= 20 and all(one is not None and is_scalar(one) for one in value)
-    return callable(value) and hasattr(value, "__name__")
+    return callable(value) and (isinstance(value, NAMED) or "__name__" in own_attributes(value))

@@ -6,7 +6,13 @@ from types import GeneratorType
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.describe.values import integer, is_scalar, plain_dict, public_name
+from kerasprov_agent.describe.values import (
+    integer,
+    is_scalar,
+    own_attributes,
+    plain_dict,
+    public_name,
+)
 
 
 def length(dataset: Any) -> int | None:
@@ -69,15 +75,15 @@ def torch_details(x: Any) -> dict[str, Any]:
 
 def details(x: Any) -> dict[str, Any]:
     """A generator's function and place; the plain attributes of a PyDataset of the user's."""
-    code = getattr(x, "gi_code", None)
-    if code is not None:
+    if isinstance(x, GeneratorType):
+        code = x.gi_code
         return {
             "function": x.__qualname__,
             "place": f"{code.co_filename}:{code.co_firstlineno}",
         }
     found = {
         name.lstrip("_"): value
-        for name, value in (getattr(x, "__dict__", None) or {}).items()
+        for name, value in own_attributes(x).items()
         if value is not None and is_scalar(value)
     }
     return plain_dict(found)

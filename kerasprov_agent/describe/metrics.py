@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers
-from kerasprov_agent.describe.values import Plain, list_shape, number, plain
+from kerasprov_agent.describe.values import Plain, has, list_shape, number, plain
 
 ELEMENTS_LIMIT = 1024
 """An array of more numbers is told by its shape alone."""
@@ -24,7 +24,7 @@ def metric(value: Any) -> Plain:
     single = number(value)
     if single is not None:
         return _as_float(single)
-    if hasattr(value, "dtype") and getattr(value, "shape", None) is not None:
+    if has(value, "dtype") and has(value, "shape"):
         elements = guard.attempt(_elements, value)
         if elements is not None:
             return plain(elements)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import math
 import operator
+import os
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from kerasprov_agent import guard
@@ -18,6 +20,7 @@ from kerasprov_agent.describe import numbers, redaction
 
 TEXT_LIMIT = 4096
 DEPTH_LIMIT = 24
+NAMED = (FunctionType, BuiltinFunctionType, MethodType)
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -42,9 +45,10 @@ def _plain(value: Any, depth: int) -> Plain:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
         return plain_dict(value, depth + 1)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-        return [plain(item, depth + 1) for item in items]
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item, depth + 1) for item in value), key=to_json)
     return _from_object(value, depth)
 
 
@@ -66,15 +70,30 @@ def _from_object(value: Any, depth: int) -> Plain:
         return single
     if isinstance(value, type):
         return public_name(value)
-    if getattr(value, "shape", None) is not None and hasattr(value, "dtype"):
+    if has(value, "shape") and has(value, "dtype") and value.shape is not None:
         return f"<{type(value).__name__} {list_shape(value.shape)} {dtype_name(value.dtype)}>"
-    if hasattr(value, "get_config"):
+    if has(value, "get_config"):
         return described(value, depth)
     if callable(value):
-        return str(getattr(value, "__name__", type(value).__name__))
-    if hasattr(value, "__fspath__"):
-        return str(value)
+        is_named = isinstance(value, NAMED) or "__name__" in own_attributes(value)
+        return str(value.__name__ if is_named else type(value).__name__)
+    if has(value, "__fspath__"):
+        return str(os.fspath(value))
     return f"<{public_name(type(value))}>"
+
+
+def has(value: Any, name: str) -> bool:
+    """Whether an object or its class has an attribute, without asking its `__getattr__`."""
+    return hasattr(type(value), name) or name in own_attributes(value)
+
+
+def own_attributes(value: Any) -> Mapping[str, Any]:
+    """What stands in an object's `__dict__`; nothing where it has none."""
+    try:
+        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found
 
 
 def described(value: Any, depth: int = 0) -> dict[str, Any]:
@@ -120,7 +139,7 @@ def number(value: Any) -> bool | int | float | None:
 
 
 def _number(value: Any) -> bool | int | float | None:
-    if hasattr(value, "dtype"):
+    if has(value, "dtype"):
         held = numbers.number(value) if getattr(value, "shape", None) == () else None
         return _builtin(held) if isinstance(held, (bool, int, float)) else None
     # Decimal, Fraction

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import ReferenceType, WeakSet, ref
+from weakref import ReferenceType, ref
 
 from kerasprov_agent import process
-from kerasprov_agent.hooks.weak import ByIdentity
+from kerasprov_agent.hooks.weak import ByIdentity, Objects
 from kerasprov_agent.recorder import Recorder, Run
 
 settling: list[Callable[[Any], None]] = []
@@ -121,7 +121,7 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
-_fits: WeakSet[Fit] = WeakSet()
+_fits = Objects()
 _models: ByIdentity[Known] = ByIdentity()
 
 
@@ -135,9 +135,13 @@ def known(model: Any) -> Known:
 
 def push(call: Call) -> None:
     """A call begins on this thread."""
-    _stack.calls.append(call)
-    if isinstance(call, Fit):
-        _fits.add(call)
+    try:
+        _stack.calls.append(call)
+        if isinstance(call, Fit):
+            _fits.add(call)
+    except BaseException:  # Ctrl-C: Keras will not be called, and nobody would take it out
+        pop(call)
+        raise
 
 
 def pop(call: Call) -> None:

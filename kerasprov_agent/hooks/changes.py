@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kerasprov_agent.describe import numbers, optimizers
-from kerasprov_agent.describe.values import public_name
+from kerasprov_agent.describe.values import NAMED, public_name
 from kerasprov_agent.hooks import calls, frames, loops
 from kerasprov_agent.hooks import optimizers as constructed
 
@@ -228,7 +228,7 @@ def _sets_by_property(callback: Any) -> bool:
 
 def _is_of_keras(found: Any) -> bool:
     """Whether Keras wrote a callback or method; what a LambdaCallback does, the program wrote."""
-    cls = found if hasattr(found, "__code__") else type(found)
+    cls = found if isinstance(found, NAMED) else type(found)
     package = str(cls.__module__).partition(".")[0]
     return package in ("keras", "tf_keras") and cls.__name__ != "LambdaCallback"
 

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from kerasprov_agent import settings
+from kerasprov_agent.describe.callbacks import is_kind
 from kerasprov_agent.describe.values import public_name
 
 LIBRARIES = frozenset(
@@ -75,8 +76,8 @@ def _callback_of(frame: FrameType) -> Any:
     if not name.startswith("on_") or not name.endswith(("_begin", "_end")):
         return None
     callback = instance(frame)
-    cls = type(callback)
-    return callback if hasattr(cls, "set_model") and not hasattr(cls, "append") else None
+    is_callback = hasattr(type(callback), "set_model")
+    return callback if is_callback and not is_kind(callback, "CallbackList") else None
 
 
 def place(frame: FrameType) -> str:

@@ -96,6 +96,7 @@ def _optimizer(model: Any) -> dict[str, Any]:
     }
 
 
+@guard.begins
 def before_fit(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Fit:
     """A run begins: record it before Keras prepares anything, which may take minutes."""
     return start_run(model, arguments(wrapped, args, kwargs))
@@ -127,6 +128,16 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         validation_data=_validation_data(given),
         validation_source=_validation_source(given),
     )
+    try:
+        return _begun(record, run, model, given, held)
+    except BaseException as exc:  # Ctrl-C, or a signal handler that raises: Keras is not called
+        record.run_ended(run, ensure_state(record, model), exc, trained=False, optimizers=[])
+        raise
+
+
+def _begun(
+    record: Recorder, run: Run, model: Any, given: Mapping[str, Any], held: list[Any]
+) -> calls.Fit:
     validation = given.get("validation_data")
     guard.call(inputs.given, record, run.id, run.training_data_id, *map(given.get, PARTS))
     guard.call(

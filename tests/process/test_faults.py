@@ -153,7 +153,10 @@ def test_a_fault_in_a_handler(
         kerasprov_agent.stop()
     warnings = [r.getMessage() for r in caplog.records if r.name == "kerasprov_agent"]
     if is_here(target):
-        assert len(warnings) == 1 and "OursError: a defect" in warnings[0], warnings
+        faults = [one for one in warnings if "OursError: a defect" in one]
+        resting = [one for one in warnings if "fault failed 3 times in a row" in one]
+        assert len(faults) == 1 and len(resting) <= 1, warnings
+        assert len(warnings) == len(faults) + len(resting), warnings
     else:
         assert warnings == []
 
@@ -188,7 +191,7 @@ def test_faults_everywhere_leave_output_and_exit_status(tmp_path: Path) -> None:
         (faulty.returncode, faulty.stdout) == (plain.returncode, plain.stdout) == (5, plain.stdout)
     )
     ours = [line for line in faulty.stderr.splitlines() if b"kerasprov_agent:" in line]
-    # One line a place; after three faults recording is switched off.
-    assert 1 <= len(ours) == len(set(ours)) <= 3, faulty.stderr.decode()
-    assert all(b"OursError: a defect" in line for line in ours)
+    # One line a place, and one where it rests after three faults in a row.
+    assert 1 <= len(ours) == len(set(ours)) <= 4, faulty.stderr.decode()
+    assert all(b"OursError: a defect" in one or b"3 times in a row" in one for one in ours)
     assert process.ending

@@ -1,0 +1,225 @@
+"""What ends at the guard, and what is the program's and passes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerasprov_agent import guard
+from tests.conftest import TINY, recorded, row, rows
+
+
+class LimitError(TimeoutError):
+    """Raised by a signal handler of the program's."""
+
+
+class Limit:
+    def __init__(self) -> None:
+        self.seconds = 1
+
+    def over(self, signum: int, frame: Any) -> None:
+        raise LimitError
+
+    def __call__(self, *given: Any) -> None:
+        raise LimitError
+
+
+def over(signum: int, frame: Any) -> None:
+    def inner() -> None:
+        raise LimitError(signum)
+
+    inner()
+
+
+def exits(signum: int, frame: Any) -> None:
+    raise SystemExit(3)
+
+
+HANDLERS: dict[str, Any] = {
+    "function": over,
+    "method": Limit().over,
+    "object": Limit(),
+    "partial": functools.partial(lambda name, signum, frame: over(signum, frame), "name"),
+    "any arguments": lambda *_: over(0, None),
+    "exit": exits,
+}
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("KERASPROV_DEBUG")
+    guard.reset()
+    yield
+    guard.reset()
+
+
+@pytest.mark.parametrize(
+    "guarded", [guard.call, guard.always, guard.call_own, guard.attempt, guard.ask]
+)
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+def test_what_a_signal_handler_raises_reaches_the_program(
+    guarded: Callable[..., Any], handler: Any
+) -> None:
+    def ours() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        sum(range(1000))
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises((LimitError, SystemExit)):
+            guarded(ours)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_fault_of_ours_that_holds_a_frame_ends_at_the_guard() -> None:
+    import inspect
+
+    def fails(number: int, frame: Any) -> None:
+        raise ValueError(number, frame)
+
+    def ours() -> None:
+        fails(14, inspect.currentframe().f_back)  # type: ignore[union-attr]
+
+    assert guard.call(ours) is None
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+def wordless() -> None:
+    raise WordlessError
+
+
+def fine() -> int:
+    return 1
+
+
+def test_a_fault_without_words_is_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    assert guard.call(wordless) is None
+    assert "internal error in wordless: WordlessError: (its text cannot be told)" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["handler", "filter", "formatter"])
+def test_a_logger_that_raises_harms_nobody(part: str) -> None:
+    class Raising(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            if part == "handler":
+                raise RuntimeError("handler")
+            return super().handle(record)
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.format(record)
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError("filter")
+
+    class Formatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            raise RuntimeError("formatter")
+
+    handler = Raising()
+    if part == "formatter":
+        handler.setFormatter(Formatter())
+    if part == "filter":
+        handler.addFilter(refuse)
+    logger = logging.getLogger(guard.LOGGER)
+    logger.addHandler(handler)
+    try:
+        assert guard.call(wordless) is None
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_what_fails_three_times_in_a_row_rests_until_the_next_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls: list[str] = []
+
+    def failing() -> None:
+        calls.append("failing")
+        raise ValueError("a defect")
+
+    def now_and_then() -> None:
+        calls.append("now and then")
+        if calls.count("now and then") % 3:
+            raise ValueError("a defect")
+
+    @guard.begins
+    def beginning() -> None:
+        calls.append("beginning")
+        raise ValueError("a defect")
+
+    for _ in range(10):
+        guard.call(failing)
+        guard.call(now_and_then)
+    assert calls.count("failing") == 3 and calls.count("now and then") == 10
+    assert guard.call(fine) == 1
+    assert "failing failed 3 times in a row" in caplog.text
+    assert caplog.text.count("failed 3 times") == 1
+    for _ in range(5):
+        guard.call(beginning)
+    assert calls.count("beginning") == 5
+    guard.call(failing)
+    assert calls.count("failing") == 4
+
+
+def test_a_hostile_object_costs_what_it_hides(tmp_path: Path) -> None:
+    script = (
+        TINY
+        + """
+class Hostile(keras.callbacks.Callback):
+    hidden = property(lambda self: 1 / 0)
+    def __getattribute__(self, name):
+        if name in ("__dict__", "monitor", "patience"):
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+class Exits(keras.layers.Layer):
+    def call(self, x):
+        return x * 1.0
+    def get_config(self):
+        raise SystemExit("asked for its configuration")
+own = keras.Sequential([keras.Input((4,)), Exits(), keras.layers.Dense(1)])
+own.compile("sgd", "mse")
+for _ in range(4):
+    own.fit(x, y, epochs=1, verbose=0, callbacks=[Hostile()])
+model.fit(x, y, epochs=2, verbose=0)
+print("to the end")
+"""
+    )
+    done = recorded(tmp_path, script, KERASPROV_DEBUG="0")
+    assert (done.returncode, done.stdout.strip()) == (0, b"to the end"), done.stderr.decode()
+    database = tmp_path / "kerasprov.db"
+    found = rows(database, "SELECT status, epochs_finished FROM run ORDER BY number")
+    assert [tuple(one.values()) for one in found] == [("finished", 1)] * 4 + [("finished", 2)]
+    layers = rows(database, "SELECT class_name FROM layers WHERE run = 1")
+    assert [one["class_name"] for one in layers] == ["Exits", "Dense"]
+
+
+def test_a_child_that_leaves_a_step_of_its_parents(tmp_path: Path) -> None:
+    script = """
+import kerasprov_agent, os, time
+with kerasprov_agent.activity("prepare"):
+    open("made.txt", "w").close()
+    child = os.fork()
+    if not child:
+        time.sleep(0.1)
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+    assert recorded(tmp_path, script).returncode == 0
+    step = row(tmp_path / "kerasprov.db", "SELECT name, status FROM activity WHERE kind = 'step'")
+    assert step == {"name": "prepare", "status": "finished"}
