@@ -24,6 +24,7 @@ def test_numbers_of_any_library_are_numbers(tmp_path: Path) -> None:
         + """
 from decimal import Decimal
 from fractions import Fraction
+whole = int if keras.backend.backend() == "torch" else np.int64  # torch takes no other
 class Odd(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
@@ -37,11 +38,11 @@ model.compile(
     steps_per_execution=np.int64(1),
 )
 model.fit(
-    x, y, epochs=np.int64(3), batch_size=np.int64(16), validation_split=np.float32(0.25),
+    x, y, epochs=np.int64(3), batch_size=whole(16), validation_split=np.float32(0.25),
     shuffle=np.bool_(True), initial_epoch=np.uint8(1), validation_freq=1,
     class_weight={np.int64(0): np.float32(1), np.int64(1): 2}, verbose=False, callbacks=[Odd()],
 )
-model.evaluate(x, y, batch_size=np.int64(8), verbose=0)
+model.evaluate(x, y, batch_size=whole(8), verbose=0)
 """
     )
     database, _ = ok(tmp_path, script)

@@ -1,4 +1,4 @@
-# fits 2, epochs 3, evaluations 1, on tensorflow jax torch
+# fits 2, epochs 3, evaluations 1, on tensorflow jax
 from common import *
 
 from decimal import Decimal
