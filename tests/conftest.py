@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -119,13 +121,29 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     kerasprov_agent.stop()
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A directory that `make` fills once, for all processes that the tests run in."""
+    base = factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with open(f"{place}.made", "a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        if made.seek(0, os.SEEK_END) == 0:
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            make(place)
+            made.write("made")
+    return place
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of `examples/digits.py`, recorded once; the documents lie beside it."""
-    directory = tmp_path_factory.mktemp("digits")
-    done = python("-m", "kerasprov_agent", ROOT / "examples/digits.py", directory=directory)
-    assert done.returncode == 0, done.stderr.decode()
-    return directory / "kerasprov.db"
+
+    def make(directory: Path) -> None:
+        done = python("-m", "kerasprov_agent", ROOT / "examples/digits.py", directory=directory)
+        assert done.returncode == 0, done.stderr.decode()
+
+    return made_once(tmp_path_factory, "digits", make) / "kerasprov.db"
 
 
 @pytest.fixture(scope="session")

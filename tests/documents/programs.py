@@ -14,7 +14,7 @@ from prov.model import ProvFutureRejectionWarning
 
 from kerasprov_agent.documents import Document
 from kerasprov_agent.query import open_record
-from tests.conftest import TINY, recorded
+from tests.conftest import TINY, made_once, recorded
 
 PROGRAMS = {
     "plain": "model.fit(x, y, epochs=3, validation_split=0.25, verbose=0); model.evaluate(x, y, verbose=0)",
@@ -74,18 +74,23 @@ model.fit(x, y, epochs=5, validation_split=0.5, verbose=0, callbacks=[Kill()])
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Each of the programs, recorded; gives its database."""
-    found = {}
-    for name, text in PROGRAMS.items():
-        directory = tmp_path_factory.mktemp("programs")
-        recorded(directory, TINY + text, name=f"train {name} ü.py")
-        found[name] = directory / "kerasprov.db"
-    return found
+
+    def make(place: Path) -> None:
+        for name, text in PROGRAMS.items():
+            (place / name).mkdir()
+            recorded(place / name, TINY + text, name=f"train {name} ü.py")
+
+    place = made_once(tmp_path_factory, "programs of all kinds", make)
+    return {name: place / name / "kerasprov.db" for name in PROGRAMS}
 
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three programs that record to one database: data, a model of it, a test of the model."""
-    place = tmp_path_factory.mktemp("pipeline")
+    return made_once(tmp_path_factory, "pipeline of three", _record_pipeline) / "kerasprov.db"
+
+
+def _record_pipeline(place: Path) -> None:
     begin = "import keras, numpy as np\n"
     recorded(
         place,
@@ -102,7 +107,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + "d = np.load('data.npz')\nkeras.models.load_model('model.keras').evaluate(d['x'], d['y'], verbose=0)"
     )
     recorded(place, test, name="test.py")
-    return place / "kerasprov.db"
 
 
 @contextmanager

@@ -82,6 +82,7 @@ def test_documents_of_two_machines_are_merged_by_prov(tmp_path: Path, check_prov
     )
 
 
+@pytest.mark.slow
 def test_a_thousand_epochs(tmp_path: Path, check_prov: Check) -> None:
     recorded(tmp_path, TINY + "model.fit(x, y, epochs=1001, batch_size=64, verbose=0)")
     path = tmp_path / "kerasprov.db"

@@ -21,11 +21,9 @@ needs_graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graph
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of 3, 30 and 1,000 epochs."""
+    """Runs of 3, 30 and 300 epochs."""
     place = tmp_path_factory.mktemp("trained")
-    fits = "; ".join(
-        f"model.fit(x, y, epochs={n}, batch_size=64, verbose=0)" for n in (3, 30, 1000)
-    )
+    fits = "; ".join(f"model.fit(x, y, epochs={n}, batch_size=64, verbose=0)" for n in (3, 30, 300))
     recorded(place, TINY + fits)
     return place / "kerasprov.db"
 
