@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasprov_agent import guard
 from kerasprov_agent.describe import redaction
-from kerasprov_agent.describe.values import TEXT_LIMIT
+from kerasprov_agent.store import text
 
 
 def outcome(exc: BaseException | None) -> str:
@@ -24,7 +25,8 @@ def exception_columns(exc: BaseException | None) -> dict[str, Any]:
     """The class and the message of an exception, for the columns of those names."""
     if exc is None:
         return {}
+    message = guard.attempt(str, exc)
     return {
         "exception_type": type(exc).__name__,
-        "exception": redaction.text(str(exc))[:TEXT_LIMIT],
+        "exception": None if message is None else redaction.text(text.exact(message)),
     }

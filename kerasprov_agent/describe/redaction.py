@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 from kerasprov_agent.describe.secrets import REDACTED, assignments, tokens, urls
 from kerasprov_agent.describe.secrets.names import is_secret
 
-__all__ = ["REDACTED", "arguments", "is_kept", "is_secret", "program", "text"]
+__all__ = ["REDACTED", "arguments", "is_kept", "is_secret", "program", "text", "value"]
 
 TEXT_LIMIT = 4096
 """A longer text is cut before it is stored; how long it was stands at its end."""
 MARGIN = 1024
 """So much more is looked at: a secret that the limit would cut in two is still seen as one."""
 
-_OWN = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}(?:#[a-z-]{1,40}[0-9]{0,20})?|[0-9a-f]{64}|[0-9T:.+-]{1,40}Z?")
-"""Identifiers, digests and times: most of what is stored, and no secrets."""
-_ASSIGNMENT = re.compile(r"(?P<before>[-+~/]{0,2}(?P<name>[A-Za-z_][\w./@-]*)=)(?P<value>.*)", re.DOTALL)
+SHORT = 64
+_HOLDS_NOTHING = re.compile(
+    r"[\w .]{0,11}|[0-9a-f]{8}-[0-9a-f-]{27}(?:#[a-z-]{1,40}[0-9]{0,20})?"
+    r"|[0-9a-f]{64}|[0-9T:.+-]{1,40}Z?"
+)
+"""Short words, identifiers, digests and times: most of what is stored, and no secrets."""
+_ASSIGNMENT = re.compile(
+    r"(?P<before>[-+~/]{0,2}(?P<name>[A-Za-z_][\w./@-]*)=)(?P<value>.*)", re.DOTALL
+)
 _FLAG = re.compile(r"-[A-Za-z]|--[A-Za-z][\w-]*(?:=.*)?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z]\w*[._-]\w[\w.-]*|(?:my|db|user)?passw(?:or)?d")
 _HARMLESS = re.compile(r"None|[Tt]rue|[Ff]alse|null|")
@@ -51,7 +59,17 @@ def _cut(value: str, limit: int, hidden: Callable[[str], str]) -> str:
 
 
 def _hidden(value: str) -> str:
-    if _OWN.fullmatch(value):
+    return _hidden_in_short(value) if len(value) < SHORT else _hidden_in_any(value)
+
+
+@lru_cache(maxsize=2048)
+def _hidden_in_short(value: str) -> str:
+    """Names and words come again and again."""
+    return _hidden_in_any(value)
+
+
+def _hidden_in_any(value: str) -> str:
+    if _HOLDS_NOTHING.fullmatch(value):
         return value
     value = urls.hidden_logins(urls.hidden(tokens.hidden(value)))
     return assignments.hidden(value)
@@ -112,9 +130,14 @@ def _word(word: str) -> str:
     return before + (_hidden(value) if before else _hidden(word))
 
 
+def value(name: str, held: Any) -> Any:
+    """A value, or what stands for it where its name is that of a secret."""
+    return REDACTED if is_secret(name) and not is_kept(held) else held
+
+
 def is_kept(value: object) -> bool:
     """Whether a value is no secret, whatever it goes by: nothing, a switch, a place for one."""
     if not isinstance(value, str):
-        return value is None or isinstance(value, bool)
+        return value is None or isinstance(value, (bool, float))
     is_nothing = bool(_HARMLESS.fullmatch(value))
     return is_nothing or urls.is_filled_in(value) or assignments.is_file(value)

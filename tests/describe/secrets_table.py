@@ -5,6 +5,28 @@ A secret stands between « and »: that is what has to go, and nothing else. A l
 
 from __future__ import annotations
 
+from kerasprov_agent.describe.secrets import words
+
+SECRET_NAMES = sorted(
+    words("""
+    password passwd db_password PASSPHRASE secret client_secret aws_secret_access_key api_key API-KEY
+    apikey apiKey APIKey access_key private.key token hf_token access_token auth_token WANDB_TOKEN
+    hfToken auth authorization basic_auth bearer cookie credentials jwt pwd PGPASSWORD MYSQL_PWD
+    db_pass password1 secretKey wandb_api_key openai_key account_key ssh_key access_tokens
+    aws_access_key_id x-api-key session_cookie webhook smtp_pass
+""")
+)
+HARMLESS_NAMES = sorted(
+    words("""
+    mask_token oov_token pad_token start_token end_token class_token separator_token sep_token
+    first_token last_token n_tokens max_tokens num_tokens token_type token_ids token_embedding
+    maskToken tokens tokenizer key keys key_dim key_axis num_keys sort_key public_key monkey keyboard
+    keyword author authors learning_rate num_heads batch_size kernel_size passes forward_pass
+    secretary secretary_problem cookie_cutter cookiecutter password_length secret_santa auth_type
+    compass bypass hotkey turkey
+""")
+)
+
 SECRETS: list[str | list[str]] = [
     # command lines: the word after a flag
     ["--password", "«hunter2»"],
@@ -69,7 +91,7 @@ SECRETS: list[str | list[str]] = [
     ["trainer.loggerApiKey=«a1b2c3»"],
     ["--password=«correct horse battery»"],
     ["--db-password=«a&b;c,d»"],
-    ["--db-password=«it's\"quoted\"»"],
+    ['--db-password=«it\'s"quoted"»'],
     ["--password1=«hunter2»"],
     ["--url=https://ada:«hunter2»@host/x"],
     ["--url=ftp://ada:«hunter2»@host/x"],
@@ -90,7 +112,7 @@ SECRETS: list[str | list[str]] = [
     "https://ada:«p@ss:w/rd»@host/path",
     "https://ada:«hun%40ter2»@host/path",
     "https://ada:«hun'ter2»@host/path",
-    "https://ada:«hun\"ter2»@host/path",
+    'https://ada:«hun"ter2»@host/path',
     "https://ada:«hun\\ter2»@host/path",
     "https://ada:«hünter2»@host/path",
     "https://«a1b2c3d4e5»@host/repo.git",

@@ -6,3 +6,8 @@ the text is: what is recorded may be hostile, and a training waits for us.
 
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for tables of them."""
+    return frozenset(text.split())

@@ -42,6 +42,7 @@ _PLAIN = re.compile(
     r"|[\"'](?![\s,;:)\]}&]|\Z))+"
 )
 _IN_QUERY = re.compile(r"[^\s\"'&#<>\\;]+")
+_IN_PATH = re.compile(r"[^\s\"'&;/\\]+")
 _IN_ENCODED = re.compile(r"(?:[^\s\"'&%<>\\]|%(?!(?:25){0,3}2[36]))+")
 _QUERY = re.compile(
     r"(?P<before>(?:[?&#;]|%(?:25){0,3}(?:3f|26|23))(?:sig|signature|key|code|hmac|access|sas|password"
@@ -134,7 +135,9 @@ def _value(text: str, found: re.Match[str], in_program: bool) -> Span | None:
     if in_program:
         return _in_program(text, found, opening)
     if opening:
-        is_word = found["next"] and (name.isupper() or text[opening.end() : opening.end() + 1] == "-")
+        is_word = found["next"] and (
+            name.isupper() or text[opening.end() : opening.end() + 1] == "-"
+        )
         return None if is_word else _quoted(text, opening)
     if found["next"] and text[start : start + 1] == "-":
         return None
@@ -144,6 +147,8 @@ def _value(text: str, found: re.Match[str], in_program: bool) -> Span | None:
     before = text[max(found.start() - 1, 0) : found.start()]
     if before in ("?", "&", "#"):
         return _span(_IN_QUERY, text, start)
+    if before in ("/", "\\"):
+        return _span(_IN_PATH, text, start)
     if ":" in separator and words_of(name)[-1] in _HEADERS:
         scheme = _SCHEME_WORD.match(text, start)
         is_cookie = words_of(name)[-1] == "cookie"
@@ -164,7 +169,10 @@ def _unquoted(text: str, found: re.Match[str], before: str) -> Span | None:
     block = _BLOCK.match(text, start)
     if block:
         return _span(_TO_LINE_END, text, block.end())
-    if "=" in separator and text[max(found.start() - 4, 0) : found.start()].rstrip()[-1:] in ("", ";"):
+    if "=" in separator and text[max(found.start() - 4, 0) : found.start()].rstrip()[-1:] in (
+        "",
+        ";",
+    ):
         whole = _TO_SEMICOLON.match(text, start)
         if whole:
             in_braces = whole[0].startswith("{") and whole[0].endswith("}")
@@ -196,7 +204,11 @@ def _in_program(text: str, found: re.Match[str], opening: re.Match[str] | None) 
         return None
     begin, end = _quoted(text, opening)
     value = text[begin:end]
-    if len(value) < 4 or value != value.strip() or "\n" in value[:-1] and len(opening["quote"]) < 3:
+    if (
+        len(value) < 4
+        or value != value.strip()
+        or ("\n" in value[:-1] and len(opening["quote"]) < 3)
+    ):
         return None
     if ":" in separator and any(c.isspace() or c in "()" for c in value):
         return None

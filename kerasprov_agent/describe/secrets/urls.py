@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kerasprov_agent.describe.secrets import REDACTED
+from kerasprov_agent.describe.secrets import REDACTED, words
 
 _WORD = re.compile(r"[^\s\"'<>`]+")
 _WHOLE = re.compile(r"[A-Za-z][\w+.-]{0,40}://\S+")
@@ -27,10 +27,10 @@ _FILLED_IN = re.compile(
     r"|\*+|[xX]{3,}|\.{3}|…"
 )
 _USERS = frozenset(("git", "hg", "svn", "anonymous", "ftp", "root", "ubuntu", "ec2-user", "admin"))
-_WITHOUT_PASSWORD = frozenset(
-    "ssh: git: git+ssh: sftp: scp: rsync: s3: s3a: gs: abfs: abfss: wasb: wasbs: hdfs: redis: amqp:"
-    " postgresql: postgres: mysql:".split()
-)
+_WITHOUT_PASSWORD = words("""
+    ssh: git: git+ssh: sftp: scp: rsync: s3: s3a: gs: abfs: abfss: wasb: wasbs: hdfs: redis:
+    amqp: postgresql: postgres: mysql:
+""")
 """With these a name alone before the host is a user or a bucket; elsewhere it may be a token."""
 
 
