@@ -15,6 +15,7 @@ from kerasprov_agent import clock, guard, identity, import_hook, settings
 from kerasprov_agent.describe import code, job, machine, outcomes
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
+from kerasprov_agent.store.text import bindable
 from kerasprov_agent.store.writer import Writer
 
 FACTS_SECONDS = 2.0
@@ -45,7 +46,7 @@ class Execution:
     def _first_operations(self, keras: Mapping[str, Any]) -> Sequence[Operation]:
         packages = machine.packages()
         digest = hashlib.sha256(to_json(packages).encode()).hexdigest()
-        script = code.source(self._program["source_file"])
+        script = code.source(self._program["source_file"], self.settings.redact_source)
         facts = machine.facts()
         row = {
             "id": self.id,
@@ -54,7 +55,8 @@ class Execution:
             "tags": to_json(self.settings.tags) if self.settings.tags else None,
             "kind": self._program["kind"],
             "script": self._program["script"],
-            "script_sha256": script and script["sha256"],
+            "script_sha256": script and script.sha256,
+            "script_original_sha256": script and script.original_sha256,
             "arguments": to_json(self._program["arguments"]),
             "orcid": self.settings.orcid,
             "working_directory": settings.working_directory(),
@@ -68,7 +70,7 @@ class Execution:
             "packages_sha256": digest,
         }
         return [
-            *([insert("source", script)] if script else []),
+            *([insert("source", script.row())] if script else []),
             insert("execution", row),
             *(
                 insert("package", {"packages_sha256": digest, "name": name, "version": version})
@@ -90,21 +92,16 @@ class Execution:
         found = code.git(directory) if directory else None
         if found is None:
             return
-        operations = []
-        digest = None
-        if found["diff"]:
-            content = found["diff"].encode()
-            digest = hashlib.sha256(content).hexdigest()
-            operations.append(
-                insert("source", {"sha256": digest, "bytes": len(content), "text": found["diff"]})
-            )
+        diff = code.text(found["diff"], self.settings.redact_source) if found["diff"] else None
         row = {
             "git_commit": found["commit"],
             "git_branch": found["branch"],
             "git_remote": found["remote"],
             "git_dirty": int(found["dirty"]),
-            "git_diff_sha256": digest,
+            "git_diff_sha256": diff and diff.sha256,
+            "git_diff_original_sha256": diff and diff.original_sha256,
         }
+        operations = [insert("source", diff.row())] if diff else []
         with self._writing:
             self._found = [*operations, update("execution", row, {"id": self.id})]
 
@@ -121,7 +118,7 @@ class Execution:
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query on the database."""
-        return self._writer.ask(query, *values)
+        return self._writer.ask(query, *map(bindable, values))
 
     def run_ended(self) -> None:
         """A run is over: the file is made whole, and a notebook's document is brought up to date.

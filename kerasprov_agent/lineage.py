@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasprov_agent.errors import UnknownRun
 from kerasprov_agent.query import Record, Row
+from kerasprov_agent.store.text import bindable
 
 HASH = re.compile(r"[0-9a-f]{6,64}")
 DIRECTIONS = ("back", "forward")
@@ -70,7 +71,7 @@ class Lineage:
             found = self._files("sha256 = ?", digest, path)
             if found:
                 return found
-        return self._files("path = ?", path)
+        return self._files("path = ?", bindable(path))
 
     def _of_hash(self, text: str) -> list[str]:
         digest = text.lower().removeprefix("sha256:").removeprefix("data:sha256-")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.errors import UnknownRun, Unusable
 from kerasprov_agent.store import database, liveness
+from kerasprov_agent.store.text import from_bytes
 from kerasprov_agent.store.views import EPOCH_SECONDS
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ class Record:
             {
                 "kind": row["kind"],
                 "name": row["name"],
-                "text": zlib.decompress(row["zlib"]).decode("utf-8", "replace"),
+                "text": from_bytes(zlib.decompress(row["zlib"])),
             }
             for row in self.query(query, given)
         ]

@@ -149,6 +149,13 @@ SETTINGS = (
     Setting("verbose", flag, "0", "", "say in one line on stderr what was recorded", True),
     Setting("files", flag, "on", "on|off", "record which files are read and written"),
     Setting(
+        "redact_source",
+        flag,
+        "on",
+        "on|off",
+        "blank out secrets in the texts of scripts, modules, cells and differences to git",
+    ),
+    Setting(
         "hash_size",
         size,
         "1G",
@@ -230,6 +237,7 @@ class Values:
     tags: dict[str, str]
     verbose: bool
     files: bool
+    redact_source: bool
     hash_size: int
     hash_seconds: float
     disabled: bool

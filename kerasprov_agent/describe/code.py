@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from kerasprov_agent.describe import redaction
+from kerasprov_agent.store.text import as_bytes, exact
 from kerasprov_agent.tracing import versions
 
 NOT_THE_PROGRAMS = ("kerasprov_agent", "sitecustomize", "usercustomize")
@@ -45,7 +47,9 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
             kind = "directory" if os.path.isdir(script) else "zip"
     elif sys.argv[:1] == ["-c"]:
         kind = "command"
-    arguments = [] if kind in ("notebook", "interactive") else sys.argv[1:]
+    # The program may have put anything there by now.
+    words = [] if kind in ("notebook", "interactive") else list(getattr(sys, "argv", ()))[1:]
+    arguments = [exact(word) for word in words if isinstance(word, str)]
     return {
         "kind": kind,
         "script": script,
@@ -67,29 +71,41 @@ def _notebook(main: Any, shell: Any) -> tuple[str, str | None]:
     return "notebook", path
 
 
-def source(path: str | None) -> dict[str, Any] | None:
-    """A file's text with its hash and size in bytes; None if it is no text or can't be read."""
+@dataclass(frozen=True)
+class Source:
+    """A text as it is stored, and what is known of the text as it was."""
+
+    text: str
+    original_sha256: str | None
+    """Of the text as it was, where secrets were blanked out in it; None: it is stored as it was."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what is stored, by which it is found."""
+        return hashlib.sha256(as_bytes(self.text)).hexdigest()
+
+    def row(self) -> dict[str, Any]:
+        """The row of the table `source`."""
+        return {"sha256": self.sha256, "bytes": len(as_bytes(self.text)), "text": self.text}
+
+
+def source(path: str | None, redact: bool) -> Source | None:
+    """The text of a file of Python or of a notebook; None if it is none or can't be read."""
     if path is None or not path.endswith((".py", ".pyw", ".ipynb")):
         return None
     try:
         content = Path(path).read_bytes()
-        return {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-            "text": content.decode("utf-8"),
-        }
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None
+    return text(content.decode("utf-8", "surrogateescape"), redact)
 
 
-def text(content: str) -> dict[str, Any]:
-    """A text with its hash and size in bytes, as it is stored."""
-    encoded = content.encode("utf-8", "surrogatepass")
-    return {
-        "sha256": hashlib.sha256(encoded).hexdigest(),
-        "bytes": len(encoded),
-        "text": content,
-    }
+def text(content: str, redact: bool) -> Source:
+    """A text as it is stored: with `redact`, secrets in it are blanked out."""
+    stored = redaction.program(content) if redact else content
+    if stored == content:
+        return Source(content, None)
+    return Source(stored, hashlib.sha256(as_bytes(content)).hexdigest())
 
 
 def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[str, str]:
@@ -165,4 +181,4 @@ def _git(directory: str, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    return os.fsdecode(done.stdout) if done.returncode == 0 else None

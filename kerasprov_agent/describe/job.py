@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.store.text import as_bytes
 
 LAUNCHERS = (
     # what the job is called after, variables that tell it apart, rank, number of processes
@@ -95,4 +96,4 @@ def _tuner(environ: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(as_bytes(text)).hexdigest()[:12]

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import redaction
-from kerasprov_agent.describe.values import TEXT_LIMIT
+from kerasprov_agent.store import text
 
 
 def outcome(exc: BaseException | None) -> str:
@@ -28,5 +28,5 @@ def exception_columns(exc: BaseException | None) -> dict[str, Any]:
     message = guard.ask(str, exc)
     return {
         "exception_type": type(exc).__name__,
-        "exception": None if message is None else redaction.text(message)[:TEXT_LIMIT],
+        "exception": None if message is None else redaction.text(text.exact(message)),
     }

@@ -5,7 +5,6 @@ Every value that a program holds passes here before it is stored, so here secret
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import os
@@ -17,6 +16,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers, redaction
+from kerasprov_agent.store import text
 
 TEXT_LIMIT = 4096
 DEPTH_LIMIT = 24
@@ -40,12 +40,15 @@ def _plain(value: Any, depth: int) -> Plain:
     if isinstance(value, (bool, int, float)):
         return _builtin(value)
     if isinstance(value, str):
-        return redaction.text(str(value)[:TEXT_LIMIT])
+        return redaction.text(text.exact(value))
     if depth > DEPTH_LIMIT:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
         return plain_dict(value, depth + 1)
     if isinstance(value, (list, tuple)):
+        words = [item for item in value if type(item) is str]
+        if len(words) == len(value) and any(word.startswith("-") for word in words):
+            return list(redaction.arguments(words))  # a command line that the program runs
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item, depth + 1) for item in value), key=to_json)
@@ -54,12 +57,7 @@ def _plain(value: Any, depth: int) -> Plain:
 
 def plain_dict(values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
     """A mapping as `plain` makes it: secrets among its keys are blanked out."""
-    return {
-        str(key): redaction.REDACTED
-        if redaction.is_secret(str(key)) and item is not None
-        else plain(item, depth)
-        for key, item in values.items()
-    }
+    return {str(key): plain(redaction.value(str(key), item), depth) for key, item in values.items()}
 
 
 def _from_object(value: Any, depth: int) -> Plain:
@@ -201,20 +199,7 @@ def dtype_name(dtype: Any) -> str:
 
 def to_json(value: Any) -> str:
     """Plain JSON text, keys in their order; NaN and infinities as the strings that name them."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        return json.dumps(_name_nonfinite(value), ensure_ascii=False, allow_nan=False)
-
-
-def _name_nonfinite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {key: _name_nonfinite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_name_nonfinite(item) for item in value]
-    return value
+    return text.as_json(value)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

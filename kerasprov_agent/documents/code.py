@@ -23,6 +23,7 @@ def program_code(scope: Scope) -> Iterator[Statement]:
     execution, script = scope.execution, plan(scope)
     query = "SELECT * FROM module WHERE execution_id = ? ORDER BY name"
     modules, cells = scope.rows(query, execution["id"]), _cells(scope)
+    diff = execution["git_diff_original_sha256"] or execution["git_diff_sha256"]
     if script is not None:
         yield Statement(
             "entity",
@@ -39,10 +40,11 @@ def program_code(scope: Scope) -> Iterator[Statement]:
                 ("kp:gitCommit", execution["git_commit"]),
                 ("kp:gitBranch", execution["git_branch"]),
                 ("kp:gitDirty", boolean(execution["git_dirty"])),
-                ("kp:gitDiffSha256", execution["git_diff_sha256"]),
+                ("kp:gitDiffSha256", diff),
             ),
         )
-        yield from _content(scope, script, execution["script_sha256"])
+        original = execution["script_original_sha256"]
+        yield from _content(scope, script, execution["script_sha256"], original)
     for row in modules:
         name = scope.own(f"module-{ncname(row['name'])}")
         label, kind = row["name"], Name("kp:File")
@@ -65,7 +67,7 @@ def _part(
     types = (("prov:type", kind), ("prov:type", Name("schema:SoftwareSourceCode")))
     location = ("prov:location", path and os.fspath(path))
     yield Statement("entity", name, (), present(*types, ("prov:label", label), location))
-    yield from _content(scope, name, row["sha256"])
+    yield from _content(scope, name, row["sha256"], row["original_sha256"])
     if whole is not None:
         yield Statement("hadMember", None, (whole, name))
     else:
@@ -78,6 +80,12 @@ def _cells(scope: Scope) -> list[sqlite3.Row]:
     )
 
 
-def _content(scope: Scope, name: Name, sha256: str | None) -> Iterator[Statement]:
+def _content(
+    scope: Scope, name: Name, sha256: str | None, original: str | None
+) -> Iterator[Statement]:
+    """The content of the file itself, also where secrets are blanked out in the text stored."""
     for source in scope.rows("SELECT sha256, bytes FROM source WHERE sha256 = ?", sha256):
-        yield from files.content_of(name, source["sha256"], source["bytes"])
+        if original is None:
+            yield from files.content_of(name, source["sha256"], source["bytes"])
+        else:
+            yield from files.content_of(name, original, None)

@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import IO, Any
 from urllib.request import pathname2url
@@ -30,6 +30,11 @@ STATUS = {
     "finished": "CompletedActionStatus", "failed": "FailedActionStatus",
     "running": "ActiveActionStatus",
 }  # fmt: skip
+BLANKED = """
+    SELECT script_original_sha256, script_sha256 FROM execution
+    WHERE script_original_sha256 IS NOT NULL
+"""
+"""Scripts in whose texts secrets are blanked out: the crate holds them so, with another hash."""
 ACTIONS = ("kp:Fit", "kp:TrainingLoop", "kp:ScriptExecution", "kp:Evaluate", "kp:Step")
 
 Entity = dict[str, Any]
@@ -38,7 +43,8 @@ Entity = dict[str, Any]
 class _Facts:
     """The statements by their ids, and who used and made what."""
 
-    def __init__(self, statements: Iterable[Statement]) -> None:
+    def __init__(self, statements: Iterable[Statement], blanked: Mapping[str, str]) -> None:
+        self.blanked = blanked
         self.elements: dict[str, tuple[Statement, dict[str, list[Value]]]] = {}
         self.used: dict[str, list[str]] = {}
         self.made: dict[str, list[str]] = {}
@@ -96,7 +102,8 @@ def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]
     prov = io.BytesIO()
     prov_json.write(kept, prov)
     code: dict[str, str] = {}
-    metadata = json.dumps(_metadata(_Facts(kept), code), indent=1, ensure_ascii=False)
+    facts = _Facts(kept, dict(map(tuple, document.connection.execute(BLANKED))))
+    metadata = json.dumps(_metadata(facts, code), indent=1, ensure_ascii=False)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ro-crate-metadata.json", metadata)
         archive.writestr("prov.json", prov.getvalue())
@@ -215,6 +222,7 @@ def _code(facts: _Facts, code: dict[str, str], name: str) -> Entity:
     found: Entity = {"@id": f"#{name.replace(':', '-')}", "@type": "SoftwareSourceCode"}
     sha256 = facts.hashes.get(name)
     if sha256:
+        sha256 = facts.blanked.get(sha256, sha256)
         path = f"code/{name.partition(':')[0]}/{label}"
         code[path] = sha256
         found = {

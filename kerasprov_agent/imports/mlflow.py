@@ -84,7 +84,9 @@ def read_folder(path: str) -> Iterator[Training]:
 
 
 def _opened(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
+    connection = sqlite3.connect(
+        f"file:{quote(os.path.abspath(os.fsencode(path)))}?mode=ro", uri=True
+    )
     connection.row_factory = sqlite3.Row
     return connection
 

@@ -13,6 +13,7 @@ from kerasprov_agent.describe.models import dropout_rate, hidden_activation
 from kerasprov_agent.imports.found import Item, Step, Test, Training
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import Operation, fill, insert, measured, update
+from kerasprov_agent.store.text import as_json
 
 _SPACE = uuid.UUID("1f2c9a4e-6f5b-5c0e-9d6e-0a6b7c1f4d52")
 
@@ -198,9 +199,14 @@ class _Rows:
 
 
 def _json(value: Any) -> str | None:
-    return json.dumps(value, ensure_ascii=False, default=str) if value else None
+    return _text(value) if value else None
+
+
+def _text(value: Any) -> str:
+    """JSON; what JSON has no form for, such as a date, as it is written."""
+    return as_json(json.loads(json.dumps(value, default=str)))
 
 
 def _value(value: Any) -> Any:
     simple = value is None or isinstance(value, (str, int, float))
-    return value if simple else json.dumps(value, ensure_ascii=False, default=str)
+    return value if simple else _text(value)

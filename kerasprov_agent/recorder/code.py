@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasprov_agent.describe import code
 from kerasprov_agent.recorder.base import Base
-from kerasprov_agent.store.operations import Operation, insert
+from kerasprov_agent.store.operations import Operation, Row, insert
 from kerasprov_agent.tracing import watching
 
 
@@ -42,20 +42,21 @@ class Code(Base):
         self._modules.update(found)
         operations = []
         for name, path in found.items():
-            source = code.source(path)
+            source = code.source(path, self.execution.settings.redact_source)
+            row: Row = {"execution_id": self.execution.id, "name": name, "path": path}
             if source is not None:
-                operations.append(insert("source", source))
-            row = {"execution_id": self.execution.id, "name": name, "path": path}
-            operations.append(insert("module", {**row, "sha256": source and source["sha256"]}))
+                operations.append(insert("source", source.row()))
+                row |= {"sha256": source.sha256, "original_sha256": source.original_sha256}
+            operations.append(insert("module", row))
         return operations
 
     def _new_cells(self) -> list[Operation]:
         found = code.cells()
         operations = []
         for number in range(max(self._cells, 1), len(found)):
-            source = code.text(found[number])
-            row = {"execution_id": self.execution.id, "number": number}
-            operations.append(insert("source", source))
-            operations.append(insert("cell", {**row, "sha256": source["sha256"]}))
+            source = code.text(found[number], self.execution.settings.redact_source)
+            row: Row = {"execution_id": self.execution.id, "number": number}
+            row |= {"sha256": source.sha256, "original_sha256": source.original_sha256}
+            operations += [insert("source", source.row()), insert("cell", row)]
         self._cells = len(found)
         return operations

@@ -12,6 +12,7 @@ from typing import Any
 
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.store import database, filesystem, liveness, removal, schema, spool
+from kerasprov_agent.store.text import as_json, bindable
 from kerasprov_agent.store.writer import Writer
 
 EDIT_PATIENCE = 10_000
@@ -79,6 +80,7 @@ def rename(path: str, run_id: str, name: str) -> None:
     """Give a run another name; raises `KerasProvError` where another run has it."""
     if not name.strip():
         raise KerasProvError("the name is empty")
+    name = bindable(name)
     with _editing(path) as connection:
         taken = connection.execute(
             "SELECT number FROM run WHERE name = ? AND id <> ?", (name, run_id)
@@ -91,7 +93,9 @@ def rename(path: str, run_id: str, name: str) -> None:
 def note(path: str, run_id: str, text: str) -> None:
     """Keep what a person says of a run; an empty text takes it out."""
     with _editing(path) as connection:
-        connection.execute("UPDATE run SET note = ? WHERE id = ?", (text.strip() or None, run_id))
+        connection.execute(
+            "UPDATE run SET note = ? WHERE id = ?", (bindable(text.strip()) or None, run_id)
+        )
 
 
 def delete(path: str, run_ids: Sequence[str]) -> None:
@@ -106,7 +110,7 @@ def tag(path: str, execution_id: str, tags: Mapping[str, str | None]) -> dict[st
         query = "SELECT tags FROM execution WHERE id = ?"
         held = json.loads(connection.execute(query, (execution_id,)).fetchone()[0] or "{}")
         found = {k: str(v) for k, v in {**held, **tags}.items() if v is not None}
-        text = json.dumps(found, ensure_ascii=False) if found else None
+        text = bindable(as_json(found)) if found else None
         connection.execute("UPDATE execution SET tags = ? WHERE id = ?", (text, execution_id))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from kerasprov_agent.store.operations import Catalogue, quoted
+from kerasprov_agent.store.text import Stored
 
 OWN = "execution_id = :execution"
 OF_RUNS = "run_id IN (SELECT id FROM run WHERE execution_id = :execution)"
@@ -59,7 +60,7 @@ def copy_execution(
                 f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
             )
             columns = [
-                catalogue.column(target, table, renamed[name]) or "more"
+                catalogue.column(target, table, Stored(renamed[name])) or "more"
                 if table in ("epoch", "evaluation") and name in renamed
                 else name
                 for (name, *_) in rows.description

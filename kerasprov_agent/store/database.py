@@ -23,11 +23,18 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _only_views(_connection: sqlite3.Connection) -> None:
-    """The tables stay as they are: the views changed."""
+def _add_original_hashes(connection: sqlite3.Connection) -> None:
+    """Texts in which secrets are blanked out have another hash than what they were made from."""
+    for table, column in (
+        ("execution", "script_original_sha256"), ("execution", "git_diff_original_sha256"),
+        ("module", "original_sha256"), ("cell", "original_sha256"),
+    ):  # fmt: skip
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        if column not in columns:  # a new file has it
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _only_views)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_original_hashes)
 """Tables from version n to n + 1; only ever added to, and each only adds to the file."""
 assert len(MIGRATIONS) == schema.VERSION
 
@@ -85,7 +92,7 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     modes = ("immutable=1",) if _is_idle(path) else ("mode=ro", "immutable=1")
     for mode in modes:
         try:
-            return _read_only(f"file:{quote(path)}?{mode}", path)
+            return _read_only(f"file:{quote(os.fsencode(path))}?{mode}", path)
         except sqlite3.OperationalError as exc:
             if "locked" in str(exc):
                 raise Unusable(f"{path} is locked by another program; try again later") from exc

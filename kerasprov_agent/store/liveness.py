@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent.describe.machine import host, process_key
+from kerasprov_agent.store.text import bindable
 
 
 def is_gone(execution: Mapping[str, Any] | sqlite3.Row) -> bool:
@@ -16,7 +17,7 @@ def is_gone(execution: Mapping[str, Any] | sqlite3.Row) -> bool:
     `execution` has `host`, `pid` and `process`. False where that can't be told from here: the
     process ran on another machine or in another container.
     """
-    if execution["host"] != host():
+    if execution["host"] != bindable(host()):
         return False
     pid, recorded = execution["pid"], execution["process"]
     own = process_key()

@@ -5,13 +5,12 @@ Applying one twice does no more than applying it once.
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kerasprov_agent.store import schema
+from kerasprov_agent.store import schema, text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -105,6 +104,9 @@ class Catalogue:
         return column
 
     def _assign(self, connection: sqlite3.Connection, name: str) -> str | None:
+        name = text.bindable(name)
+        if len(name) > schema.METRIC_NAME_LIMIT:
+            return None
         found = connection.execute(
             "SELECT column_name FROM metric WHERE name = ?", (name,)
         ).fetchone()
@@ -168,7 +170,7 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     marks = ", ".join("?" * len(row))
     connection.execute(
         f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",
-        tuple(map(_bindable, row.values())),
+        tuple(map(text.bindable, row.values())),
     )
 
 
@@ -179,13 +181,8 @@ def _update(
     condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
     connection.execute(
         f"UPDATE {table} SET {assignments} WHERE {condition}",
-        tuple(map(_bindable, (*row.values(), *key.values()))),
+        tuple(map(text.bindable, (*row.values(), *key.values()))),
     )
-
-
-def _bindable(value: Any) -> Any:
-    """An integer of more than 64 bits, as torch's seeds are, goes in as text."""
-    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 def _describe_like(connection: sqlite3.Connection, entity_id: str, source_id: str) -> None:
@@ -214,14 +211,13 @@ def _forget_entity(connection: sqlite3.Connection, entity_id: str) -> None:
 
 def _compressed(_connection: sqlite3.Connection, row: Row) -> Row:
     """Texts are compressed where they are stored; on the way there they may be spooled as JSON."""
-    content = row["text"].encode("utf-8", "surrogatepass")
-    found = {"sha256": row["sha256"], "bytes": row["bytes"]}
-    return {**found, "zlib": zlib.compress(content)}
+    kept = {name: value for name, value in row.items() if name != "text"}
+    return {**kept, "zlib": zlib.compress(text.as_bytes(row["text"]))}
 
 
 def _named(connection: sqlite3.Connection, row: Row) -> Row:
     """Give a run its name: the label, with the next free number if others have it."""
-    label = row["label"]
+    label = text.bindable(row["label"])
     taken = {
         found[0] for found in connection.execute("SELECT name FROM run WHERE label = ?", (label,))
     }
@@ -229,7 +225,7 @@ def _named(connection: sqlite3.Connection, row: Row) -> Row:
     while name in taken or _name_taken(connection, name):
         number += 1
         name = f"{label}-{number}"
-    return {**row, "name": name}
+    return {**row, "label": text.Stored(label), "name": text.Stored(name)}
 
 
 def _in_job(connection: sqlite3.Connection, row: Row) -> Row:
@@ -237,14 +233,15 @@ def _in_job(connection: sqlite3.Connection, row: Row) -> Row:
 
     Another job begins where a process of the same rank is in it, or all of it was over before.
     """
-    label, job, number = row.get("job"), row.get("job"), 1
+    label = job = text.bindable(row.get("job"))
+    role, number = text.bindable(row.get("role")), 1
     while job is not None:
         members = connection.execute(
             "SELECT rank IS ? AND role IS ?, ended_at < ? FROM execution WHERE job = ? AND id <> ?",
-            (row["rank"], row["role"], row["started_at"], job, row["id"]),
+            (row["rank"], role, row["started_at"], job, row["id"]),
         ).fetchall()
         if not members or not (any(same for same, _ in members) or all(o for _, o in members)):
-            return {**row, "job": job}
+            return {**row, "job": text.Stored(job)}
         number += 1
         job = f"{label}#{number}"
     return row
@@ -259,24 +256,22 @@ def _measurements(
 ) -> Row:
     """Metrics as columns; NaN, for which SQLite has no number, is noted beside them."""
     row: Row = {}
-    nonfinite: dict[str, str] = {}
+    nonfinite: dict[str, float] = {}
     more: dict[str, Any] = {}
     for name, value in _with_elements(found):
-        number = _real(value)
+        number = text.real(value)
         column = None if number is None else catalogue.column(connection, table, name)
-        if column is None or number is None:
+        if number is None or column is None:
             more[name] = value
         elif math.isfinite(number):
             row[column] = number
         else:
             row[column] = None if math.isnan(number) else number
-            nonfinite[name] = (
-                "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-            )
+            nonfinite[name] = number
     if nonfinite:
-        row["nonfinite"] = json.dumps(nonfinite)
+        row["nonfinite"] = text.as_json(nonfinite)
     if more:
-        row["more"] = json.dumps(more)
+        row["more"] = text.as_json(more)
     return row
 
 
@@ -286,15 +281,5 @@ def _with_elements(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, value
         if isinstance(value, list) and len(value) <= VECTOR_LIMIT:
             for position, element in enumerate(value):
-                if _real(element) is not None:
+                if text.real(element) is not None:
                     yield f"{name}[{position}]", element
-
-
-def _real(value: Any) -> float | None:
-    """A number as a REAL column holds it; None for what is no number, or too large a one."""
-    if not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasprov_agent.describe import redaction
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 
@@ -26,8 +27,9 @@ def derived(
 
 def params(run_id: str, source: str, values: Mapping[str, Any]) -> list[Operation]:
     """The arguments or settings of a run that came from one place."""
+    row = {"run_id": run_id, "source": source}
     return [
-        insert("param", {"run_id": run_id, "source": source, "name": name, "value": value})
+        insert("param", {**row, "name": name, "value": redaction.value(name, value)})
         for name, value in values.items()
     ]
 

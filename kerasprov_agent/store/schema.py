@@ -12,6 +12,7 @@ from kerasprov_agent.store.views import RESERVED_COLUMNS, VIEWS
 __all__ = [
     "APPLICATION_ID",
     "METRIC_COLUMN_LIMIT",
+    "METRIC_NAME_LIMIT",
     "RESERVED_COLUMNS",
     "TABLES",
     "VERSION",
@@ -52,7 +53,8 @@ CREATE TABLE execution (
     kind TEXT,                     -- script, module, directory, zip, notebook, interactive,
                                    -- command; import: see that table
     script TEXT,                   -- path, or name of the module; NULL where there is none
-    script_sha256 TEXT REFERENCES source (sha256),
+    script_sha256 TEXT REFERENCES source (sha256),   -- of the text as it is stored
+    script_original_sha256 TEXT,   -- of the file, where secrets were blanked out in its text
     arguments TEXT,                -- JSON array, secrets blanked out
     working_directory TEXT,
     user TEXT,
@@ -82,7 +84,8 @@ CREATE TABLE execution (
     git_branch TEXT,
     git_remote TEXT,
     git_dirty INTEGER,             -- 1: the working tree differs from the commit
-    git_diff_sha256 TEXT REFERENCES source (sha256)
+    git_diff_sha256 TEXT REFERENCES source (sha256),
+    git_diff_original_sha256 TEXT  -- of the difference, where secrets were blanked out in it
 );
 CREATE INDEX execution_job ON execution (job);
 
@@ -101,6 +104,7 @@ CREATE TABLE module (
     name TEXT NOT NULL,
     path TEXT NOT NULL,
     sha256 TEXT REFERENCES source (sha256),   -- when it was imported, or first seen
+    original_sha256 TEXT,          -- of the file, where secrets were blanked out in its text
     PRIMARY KEY (execution_id, name)
 ) WITHOUT ROWID;
 
@@ -109,6 +113,7 @@ CREATE TABLE cell (
     execution_id TEXT NOT NULL REFERENCES execution (id),
     number INTEGER NOT NULL,       -- as Jupyter counts: In [number]
     sha256 TEXT NOT NULL REFERENCES source (sha256),
+    original_sha256 TEXT,          -- of the cell, where secrets were blanked out in it
     PRIMARY KEY (execution_id, number)
 ) WITHOUT ROWID;
 
@@ -458,3 +463,5 @@ CREATE TABLE derived (
 
 METRIC_COLUMN_LIMIT = 500
 """So many metrics get a column of their own; further ones go to `more` as JSON."""
+METRIC_NAME_LIMIT = 500
+"""A metric whose name has more characters goes there too."""

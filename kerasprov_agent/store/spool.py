@@ -15,7 +15,8 @@ from glob import escape, glob
 from io import BufferedRandom
 from typing import Any
 
-from kerasprov_agent.store.operations import Operation
+from kerasprov_agent.store import text
+from kerasprov_agent.store.operations import Operation, Row
 
 try:
     import fcntl
@@ -30,19 +31,32 @@ def state_directory() -> str:
 
 
 def _stems(database: str) -> tuple[str, str]:
-    digest = hashlib.sha256(database.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(database)).hexdigest()[:16]
     return f"{database}.spool-", os.path.join(state_directory(), f"{digest}.spool-")
 
 
 def append(database: str, execution_id: str, operations: Sequence[Operation]) -> str:
     """Write one transaction down; returns the file. Raises OSError where no place takes it."""
-    line = json.dumps(operations).encode() + b"\n"
+    line = json.dumps([_gated(one) for one in operations]).encode() + b"\n"
     beside, away = _stems(database)
     try:
         return _append(f"{beside}{execution_id}.jsonl", line)
     except OSError:
         os.makedirs(state_directory(), exist_ok=True)
         return _append(f"{away}{execution_id}.jsonl", line)
+
+
+def _gated(operation: Operation) -> Operation:
+    """What goes into the file has passed the gate, as has what goes into the database.
+
+    Of source texts secrets have been blanked out before, as far as that is wished for.
+    """
+    what, table, row, further = operation
+    return (what, table, row if table == "source" else text.gated(row), text.gated(further))
+
+
+def _passed(what: str, table: str, row: Row, further: Row) -> Operation:
+    return (what, table, row if table == "source" else text.passed(row), text.passed(further))
 
 
 def discard(database: str, execution_id: str) -> None:
@@ -77,7 +91,7 @@ def taken(path: str) -> Iterator[list[list[Operation]]]:
 def _lines(file: BufferedRandom) -> Iterator[list[Operation]]:
     for line in file:
         try:
-            yield [(what, table, row, more) for what, table, row, more in json.loads(line)]
+            yield [_passed(*one) for one in json.loads(line)]
         except ValueError:
             # A line cut short by the end of its process was never promised to be there.
             continue

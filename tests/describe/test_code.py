@@ -39,7 +39,7 @@ def test_a_clean_and_a_dirty_repository(tmp_path: Path) -> None:
     assert found == {
         "commit": commit,
         "branch": "trunk",
-        "remote": "https://[redacted]@host/repo.git",
+        "remote": "https://me:[redacted]@host/repo.git",
         "dirty": False,
         "diff": None,
     }
