@@ -61,6 +61,20 @@ def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | 
             _heard(filters)
 
 
+def tell(function: Callable[[], R], say: Callable[[str], None]) -> R | None:
+    """As `kerasprov` does, which is no part of a training: a fault of ours becomes one line."""
+    try:
+        return function()
+    except Exception as fault:
+        if debugging():
+            raise
+        say(
+            f"internal error: {type(fault).__name__}: {fault}; nothing was changed. Please report "
+            "it, with what KERASPROV_DEBUG=1 shows"
+        )
+        return None
+
+
 class _Within:
     """Stands for a pattern in a filter of `warnings`: it fits where a thread is in our code."""
 
