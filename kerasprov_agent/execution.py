@@ -177,9 +177,10 @@ class Execution:
         if self.settings.prov is None or not os.path.exists(self.settings.db):
             return None
         from kerasprov_agent import documents
+        from kerasprov_agent.replacing import file_name
 
-        stem = Path(self.label).name
-        path = os.path.join(self.settings.prov, f"{stem}-{self.id}.json")
+        name = file_name(Path(self.label).name, f"-{self.id}.json")
+        path = os.path.join(self.settings.prov, name)
         documents.write_file(self.settings.db, self.id, path, self.settings.base)
         return path
 

@@ -11,15 +11,15 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import Record, Row
+from kerasprov_agent.replacing import replaced, replaced_folder
+from kerasprov_agent.visible import no_formula
 
 VIEWS = (
     "runs", "epochs", "evaluations", "params", "layers", "changes", "events", "callbacks",
@@ -53,14 +53,11 @@ def export(record: Record, target: str, form: str) -> list[str]:
 def _each_view(
     record: Record, folder: str, ending: str, write: Callable[[str, Columns, Rows], None]
 ) -> list[str]:
-    os.makedirs(folder, exist_ok=True)
-    made = []
-    for view in VIEWS:
-        path = os.path.join(folder, f"{view}.{ending}")
-        with _replaced(path) as beside:
-            write(beside, *_view(record, view))
-        made.append(path)
-    return made
+    names = [f"{view}.{ending}" for view in VIEWS]
+    with replaced_folder(folder) as beside:
+        for view, name in zip(VIEWS, names, strict=True):
+            write(os.path.join(beside, name), *_view(record, view))
+    return [os.path.join(folder, name) for name in names]
 
 
 Columns = list[tuple[str, type]]
@@ -91,8 +88,8 @@ def _csv(record: Record, folder: str) -> list[str]:
     def write(path: str, columns: Columns, rows: Rows) -> None:
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(name for name, _ in columns)
-            writer.writerows(rows)
+            writer.writerow(no_formula(name) for name, _ in columns)
+            writer.writerows(map(no_formula, row) for row in rows)
 
     return _each_view(record, folder, "csv", write)
 
@@ -127,7 +124,7 @@ def _duckdb(record: Record, path: str) -> list[str]:
         import duckdb
     except ImportError as exc:
         raise KerasProvError("DuckDB needs its package: pip install duckdb") from exc
-    with TemporaryDirectory() as folder, _replaced(path) as beside:
+    with TemporaryDirectory() as folder, replaced(path) as beside:
         files = _parquet(record, folder)
         connection = duckdb.connect(beside)
         try:
@@ -140,7 +137,7 @@ def _duckdb(record: Record, path: str) -> list[str]:
 
 
 def _ndjson(record: Record, path: str) -> list[str]:
-    with _replaced(path) as beside, open(beside, "w", encoding="utf-8") as file:
+    with replaced(path) as beside, open(beside, "w", encoding="utf-8") as file:
         for run in record.runs():
             _bulk(file, record, run)
     return [path]
@@ -148,7 +145,7 @@ def _ndjson(record: Record, path: str) -> list[str]:
 
 def _bulk(file: IO[str], record: Record, run: Row) -> None:
     """Two lines an epoch, as Elasticsearch's `_bulk` takes them."""
-    told = {"number": run["run"], **{k: run[k] for k in OF_RUN if run[k] is not None}}
+    told = {"number": run["run"], **{k: run[k] for k in OF_RUN if _is_json(run[k])}}
     for epoch in record.epochs(run):
         metrics, began = epoch.pop("metrics"), epoch.pop("started_at")
         own = {k: v for k, v in epoch.items() if v is not None and k != "run"}
@@ -206,7 +203,15 @@ def _mlflow(record: Record, path: str) -> list[str]:
 
 
 def _milliseconds(moment: str | None) -> int | None:
-    return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
+    try:
+        return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None  # a time that no calendar here has
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON, and an index that knows the type of each field, has a place for a value."""
+    return isinstance(value, str) or _is_finite(value)
 
 
 def _is_finite(value: Any) -> bool:
@@ -221,17 +226,6 @@ WRITERS: dict[str, Callable[[Record, str], list[str]]] = {
     "mlflow": _mlflow,
 }
 """What can be written, by its name."""
-
-
-@contextmanager
-def _replaced(path: str) -> Iterator[str]:
-    """A path to write to, which takes the place of `path` when all is written."""
-    beside = f"{path}.{os.getpid()}.tmp"
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        Path(beside).unlink(missing_ok=True)
 
 
 def _quoted(name: str) -> str:

@@ -99,6 +99,20 @@ def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None
         return None
 
 
+def tell(function: Callable[[], R], say: Callable[[str], None]) -> R | None:
+    """As `kerasprov` does, which is no part of a training: a fault of ours becomes one line."""
+    try:
+        return function()
+    except Exception as fault:
+        if debugging():
+            raise
+        say(
+            f"internal error: {type(fault).__name__}: {fault}; nothing was changed. Please report "
+            "it, with what KERASPROV_DEBUG=1 shows"
+        )
+        return None
+
+
 def _pass_on(exc: BaseException) -> None:
     """Raise what a signal handler raised while our code was at work: a time limit, for instance.
 

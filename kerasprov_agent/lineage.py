@@ -35,9 +35,7 @@ class Lineage:
         self.sources: dict[str, dict[str, Row]] = defaultdict(dict)
         self.results: dict[str, dict[str, Row]] = defaultdict(dict)
         query = "SELECT * FROM lineage"
-        for row in record.db.query(
-            query if perhaps else f"{query} WHERE confidence <> 'read_before'"
-        ):
+        for row in record.query(query if perhaps else f"{query} WHERE confidence <> 'read_before'"):
             if row["source_id"] is not None:
                 self.sources[row["id"]][row["source_id"]] = row
                 self.results[row["source_id"]][row["id"]] = row
@@ -86,7 +84,7 @@ class Lineage:
             f"LEFT JOIN generated g ON g.entity_id = f.entity_id WHERE f.{condition} "
             "ORDER BY f.path = ? DESC, g.at IS NULL, e.seen_at DESC LIMIT 1"
         )
-        return [row["entity_id"] for row in self.record.db.query(query, (value, path))]
+        return [row["entity_id"] for row in self.record.query(query, (value, path))]
 
     def reach(self, start: Iterable[str], direction: str) -> dict[str, dict[str, Row]]:
         """The part of the graph that is reached from some entities, back or forward."""
@@ -163,7 +161,7 @@ class Lineage:
             "JOIN used u ON u.activity_id = a.id "
             "WHERE u.entity_id = :id AND a.calls IS NOT NULL ORDER BY 4"
         )
-        return list(self.record.db.query(query, {"id": entity_id}))
+        return list(self.record.query(query, {"id": entity_id}))
 
     def as_graph(self, start: list[str], direction: str) -> dict[str, Any]:
         """The lineage as plain values: `start`, `nodes`, `edges` (from, to: its source)."""

@@ -9,21 +9,21 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from kerasprov_agent.errors import UnknownRun, Unusable
-from kerasprov_agent.store import database, liveness
+from kerasprov_agent.errors import KerasProvError, UnknownRun, Unusable
+from kerasprov_agent.store import liveness, reading
 from kerasprov_agent.store.text import from_bytes
 from kerasprov_agent.store.views import EPOCH_SECONDS
 
 if TYPE_CHECKING:
-    import sqlite_utils
-
     from kerasprov_agent.conditions import SQL
 
 Row = dict[str, Any]
+
+INTERRUPTED = "interrupted"
+"""What SQLite says where Ctrl-C stopped it."""
 
 PROCESS = (
     "script", "arguments", "working_directory", "user", "host", "platform", "cpu", "cpu_count",
@@ -34,6 +34,21 @@ PROCESS = (
 """Columns of `execution` that tell where and with what a program ran."""
 
 
+def _dicts(cursor: sqlite3.Cursor) -> Iterator[Row]:
+    names = [column[0] for column in cursor.description]
+    return (dict(zip(names, row, strict=True)) for row in cursor)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _all_encodable(values: Sequence[Any] | Mapping[str, Any]) -> Any:
+    if isinstance(values, Mapping):
+        return dict(zip(values, _all_encodable(list(values.values())), strict=True))
+    return [_encodable(value) if isinstance(value, str) else value for value in values]
+
+
 def flat(row: Row) -> Row:
     """A row with its metrics as columns, those that bear the name of one with `metric.` before."""
     metrics = row.pop("metrics")
@@ -42,11 +57,16 @@ def flat(row: Row) -> Row:
 
 @contextmanager
 def open_record(path: str) -> Iterator[Record]:
-    """Open a database for reading and close it after; raises `Unusable`."""
-    connection = database.open_for_reading(path)
+    """Open a database for reading and close it after; raises `Unusable`.
+
+    What is read meanwhile was true at one moment.
+    """
+    connection = reading.open_for_reading(path)
     try:
         yield Record(connection)
-    except sqlite3.DatabaseError as exc:
+    except sqlite3.Error as exc:
+        if str(exc) == INTERRUPTED:
+            raise KeyboardInterrupt from exc
         raise Unusable(f"can't read {path}: {exc}") from exc
     finally:
         connection.close()
@@ -62,20 +82,34 @@ class Record:
         }
         self._gone: dict[str, bool] = {}
 
-    @cached_property
-    def db(self) -> sqlite_utils.Database:
-        """The same for whoever likes sqlite-utils; its import brings pandas, where there is one."""
-        import sqlite_utils
-
-        return sqlite_utils.Database(self.connection, execute_plugins=False)
-
     def query(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[Row]:
         """The rows that a query returns, as dicts."""
+        return _dicts(self._executed(query, values))
+
+    def ask(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a SELECT which a person wrote; raises `KerasProvError`."""
+        reading.only_questions(self.connection)
+        try:
+            cursor = self._executed(query, values)
+            if cursor.description is None:
+                raise KerasProvError("there is no SELECT in that")
+            return list(_dicts(cursor))
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as exc:
+            if str(exc) == INTERRUPTED:
+                raise KeyboardInterrupt from exc
+            if "not authorized" in str(exc) or "prohibited" in str(exc):
+                raise KerasProvError("only a SELECT can be asked; nothing is changed") from exc
+            raise KerasProvError(f"SQLite says: {exc}") from exc
+
+    def _executed(self, query: str, values: Any) -> sqlite3.Cursor:
         cursor = self.connection.cursor()
         cursor.row_factory = None
-        cursor.execute(query, values)
-        names = [column[0] for column in cursor.description]
-        return (dict(zip(names, row, strict=True)) for row in cursor)
+        try:
+            return cursor.execute(query, values)
+        except (
+            UnicodeEncodeError
+        ):  # an argument that is no UTF-8, which the database has as escapes
+            return cursor.execute(_encodable(query), _all_encodable(values))
 
     def runs(
         self,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -20,6 +19,7 @@ from kerasprov_agent import identity
 from kerasprov_agent.errors import KerasProvError, UnknownRun
 from kerasprov_agent.query import Record, Row, flat, open_record
 from kerasprov_agent.settings import Values
+from kerasprov_agent.visible import visible
 
 if TYPE_CHECKING:
     import pandas
@@ -45,7 +45,7 @@ class Rows(list[Row]):
 
     def _repr_html_(self) -> str:
         columns = list(dict.fromkeys(name for row in self for name in row))
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        head = "".join(f"<th>{_html(name)}</th>" for name in columns)
         lines = [
             "<tr>" + "".join(f"<td>{_shown(row.get(name))}</td>" for name in columns) + "</tr>"
             for row in self[:ROWS_SHOWN]
@@ -75,7 +75,7 @@ class Run:
     def __repr__(self) -> str:
         metrics = ", ".join(f"{name} {_number(value)}" for name, value in self.metrics.items())
         told = f"<run {self.run} {self.name}: {self.status}, {self.epochs_finished} epochs"
-        return f"{told}{', ' if metrics else ''}{metrics}>"
+        return visible(f"{told}{', ' if metrics else ''}{metrics}>")
 
     @property
     def epochs(self) -> Rows:
@@ -138,7 +138,7 @@ class Run:
             for name in FACTS
             if self[name] is not None
         )
-        title = f"<b>run {self.run} {escape(str(self.name))}</b>"
+        title = f"<b>run {self.run} {_html(str(self.name))}</b>"
         return f"<div>{title}<table>{facts}</table>{_curves(self.epochs, self.metrics)}</div>"
 
 
@@ -183,10 +183,7 @@ class Records:
     def sql(self, query: str, *values: Any) -> Rows:
         """What a SELECT returns; `values` stand for its `?`. Raises `KerasProvError`."""
         with self._opened() as record:
-            try:
-                return Rows(record.query(query, values))
-            except (sqlite3.Error, sqlite3.Warning) as exc:
-                raise KerasProvError(f"SQLite says: {exc}") from exc
+            return Rows(record.ask(query, values))
 
     @contextmanager
     def _opened(self) -> Iterator[Record]:
@@ -215,8 +212,13 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _html(text: str) -> str:
+    """A text in HTML and SVG, without what neither can hold."""
+    return escape(visible(text))
+
+
 def _shown(value: Any) -> str:
-    return "" if value is None else escape(_number(value))
+    return "" if value is None else _html(_number(value))
 
 
 WIDTH, HEIGHT = 260, 130
@@ -256,16 +258,16 @@ def _chart(epochs: Rows, metric: str) -> str:
         drawn.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
             f'<circle cx="{end[0]}" cy="{end[1]}" r="2.5" fill="{colour}">'
-            f"<title>{escape(name)} {_number(points[-1][1])}</title></circle>"
+            f"<title>{_html(name)} {_number(points[-1][1])}</title></circle>"
         )
     names = " ".join(
-        f'<tspan fill="{colour}">{escape(name)} {_number(points[-1][1])}</tspan>'
+        f'<tspan fill="{colour}">{_html(name)} {_number(points[-1][1])}</tspan>'
         for (name, points), colour in zip(lines, COLOURS, strict=False)
     )
     text = 'font-family="sans-serif" font-size="10"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'style="background:white" role="img" aria-label="{escape(metric)} by epoch">'
+        f'style="background:white" role="img" aria-label="{_html(metric)} by epoch">'
         f'<text x="30" y="14" {text}>{names}</text>{"".join(drawn)}'
         f'<text x="30" y="{HEIGHT - 6}" {text}>epoch {left}</text>'
         f'<text x="{WIDTH - 10}" y="{HEIGHT - 6}" text-anchor="end" {text}>{max(xs)}</text></svg>'

@@ -34,6 +34,8 @@ def path(text: str) -> str:
     """Read a path as seen from the directory where the program started."""
     if not text.strip():
         raise ValueError("the path is empty")
+    if "\0" in text:
+        raise ValueError(f"{text!r} is no path: it holds a NUL")
     return os.path.normpath(os.path.join(_start_directory or "", os.path.expanduser(text)))
 
 
@@ -61,7 +63,7 @@ def size(text: str) -> int:
     number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
     if number[-1:] in UNITS:
         number, unit = number[:-1], UNITS[number[-1]]
-    return int(_positive(number, text, "a size such as 256M") * unit)
+    return int(_positive(number, text, "a size such as 256M", unit))
 
 
 def orcid(text: str) -> str | None:
@@ -93,9 +95,9 @@ def seconds(text: str) -> float:
     return _positive(text.strip().lower().removesuffix("s"), text, "a number of seconds")
 
 
-def _positive(number: str, text: str, wanted: str) -> float:
+def _positive(number: str, text: str, wanted: str, unit: int = 1) -> float:
     try:
-        value = float(number)
+        value = float(number) * unit
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
@@ -327,6 +329,8 @@ def _section(file: str, section: str) -> dict[str, str] | None:
             table = table.get(key)
             if table is None:
                 return None
+            if not isinstance(table, dict):
+                raise ValueError(f"{key} is no table there")
         return {str(key): _as_text(value) for key, value in table.items()}
     import configparser
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from kerasprov_agent import __version__
-from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent import __version__, guard
+from kerasprov_agent.cli import screen
 from kerasprov_agent.settings import Values
 
 COMMANDS = {
@@ -45,19 +45,39 @@ class Group(click.Group):
                 return next(command for command in commands if command.name == name)
         return None
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the program; whatever goes wrong, a person sees one line and no traceback."""
+
+        def run() -> Any:
+            return super(Group, self).main(args, prog_name, complete_var, False, **extra)
+
+        if not standalone_mode:
+            return run()
+        screen.prepare()
+        status = guard.tell(lambda: _status(run), screen.complain)
+        sys.exit(screen.FAILED if status is None else status)
+
     def invoke(self, context: click.Context) -> Any:
-        """Run a command."""
+        """Run a command, to the last byte that it prints."""
         try:
-            return super().invoke(context)
-        except KerasProvError as exc:
-            click.echo(f"kerasprov: {exc}", err=True)
-            sys.exit(2)
-        except BrokenPipeError:
-            raise
+            super().invoke(context)
+            sys.stdout.flush()
         except OSError as exc:
-            where = f": {exc.filename}" if exc.filename else ""
-            click.echo(f"kerasprov: {exc.strerror or exc}{where}", err=True)
-            sys.exit(2)
+            context.exit(screen.status_of(exc))
+
+
+def _status(run: Callable[[], Any]) -> int:
+    try:
+        return run() or 0
+    except (*screen.FORESEEN, OSError) as exc:
+        return screen.status_of(exc)
 
 
 def database_option(command: Callable[..., Any]) -> Callable[..., Any]:

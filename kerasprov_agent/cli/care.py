@@ -7,6 +7,7 @@ import sys
 import click
 
 from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
@@ -59,7 +60,7 @@ def tag(run: str, tags: tuple[str, ...], db: str) -> None:
     with open_record(db) as record:
         execution_id, _ = record.find_execution(run)
     found = care.tag(db, execution_id, {key.strip(): value or None for key, _, value in pairs})
-    click.echo(", ".join(f"{key}={value}" for key, value in found.items()))
+    say(", ".join(f"{key}={value}" for key, value in found.items()))
 
 
 @click.command()
@@ -71,7 +72,7 @@ def note(run: str, text: str | None, db: str) -> None:
     with open_record(db) as record:
         found = record.find(run)
     if text is None:
-        click.echo(found["note"] or "")
+        say(found["note"] or "")
     else:
         care.note(db, found["id"], text)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from kerasprov_agent.cli import database_option, form_options
-from kerasprov_agent.cli.tables import as_json, console, print_rows, table
+from kerasprov_agent.cli.screen import console, say
+from kerasprov_agent.cli.tables import as_json, print_rows, table
 from kerasprov_agent.comparison import compare
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
+from kerasprov_agent.visible import visible
 
 
 @click.command()
@@ -25,7 +27,7 @@ def diff(runs: tuple[str, ...], db: str, form: str | None) -> None:
     with open_record(db) as record:
         found = compare(record, [record.find(run) for run in dict.fromkeys(runs)])
     if form == "json":
-        click.echo(as_json(found))
+        say(as_json(found))
         return
     if form == "csv":
         tables = [{"section": s, **row} for s, rows in found.items() if s != "code" for row in rows]
@@ -41,10 +43,10 @@ def diff(runs: tuple[str, ...], db: str, form: str | None) -> None:
     if not any(rows for title, rows in found.items() if title != "outcome"):
         out.print("The runs do not differ in settings, data, code or environment.")
     for change in found["code"]:
-        click.echo(click.style(f"{change['run']}: {change['name']}", bold=True))
+        say(visible(f"{change['run']}: {change['name']}"), bold=True)
         for line in change["diff"].splitlines():
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-            click.echo(click.style(line, fg=colour))
+            say(line, fg=colour)
 
 
 COMMANDS = (diff,)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from kerasprov_agent.cli import database_option
+from kerasprov_agent.cli.screen import say
 from kerasprov_agent.exports import WRITERS, export
 from kerasprov_agent.query import open_record
+from kerasprov_agent.visible import visible
 
 
 @click.command("export")
@@ -23,7 +25,7 @@ def export_(db: str, form: str, output: str) -> None:
     """
     with open_record(db) as record:
         for path in export(record, output, form):
-            click.echo(path)
+            say(visible(path))
 
 
 COMMANDS = (export_,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 
 
@@ -39,7 +40,7 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
         runs = sum(training.has_run for training in found)
         epochs = sum(len(training.epochs) for training in found)
         new = outcomes.count(imports.NEW)
-        click.echo(f"\n{runs} runs with {epochs} epochs; {new} of {len(found)} are new.")
+        say(f"\n{runs} runs with {epochs} epochs; {new} of {len(found)} are new.")
 
 
 COMMANDS = (import_,)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
+import sys
 from typing import Any
 
 import click
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
 from kerasprov_agent.cli import database_option
-from kerasprov_agent.cli.tables import as_json, console, short
-from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.cli.screen import console, say
+from kerasprov_agent.cli.tables import as_json, short
+from kerasprov_agent.documents.picture import graphviz
+from kerasprov_agent.documents.picture.dot import quoted
 from kerasprov_agent.lineage import Lineage
 from kerasprov_agent.query import Row, open_record
+from kerasprov_agent.replacing import replaced
+from kerasprov_agent.visible import visible
 
 FORMATS = ("tree", "json", "dot", "svg", "png")
 KNOWN = {
@@ -52,7 +55,7 @@ def lineage(
         found = Lineage(record, perhaps)
         start = found.find(what)
         if files:
-            click.echo("\n".join(found.files(found.reach(start, "back"))))
+            say("\n".join(map(visible, found.files(found.reach(start, "back")))))
             return
         directions = [only] if only else ["back", "forward"]
         if form == "tree":
@@ -74,36 +77,50 @@ def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool)
     graph = found.sources if direction == "back" else found.results
     for one in start:
         title = "came of" if direction == "back" else "was made into"
-        root = Tree(f"{_label(found.node(one))} [bold]{title}[/bold]")
+        root = Tree(Text.assemble(_label(found.node(one)), " ", (title, "bold")))
         _grow(root, found, one, direction, shown)
         if not graph.get(one) and not root.children:
-            root.add("[dim]nothing that is recorded[/dim]")
+            root.add(Text("nothing that is recorded", "dim"))
         out.print(root, soft_wrap=True)
     if direction == "back" and not perhaps:
         out.print("[dim]Files that were merely read before are left out; --all shows them.[/dim]")
 
 
-def _grow(tree: Tree, found: Lineage, one: str, direction: str, shown: set[str]) -> None:
-    """Add what an entity came of, or was made into; what stands elsewhere is named only."""
-    if one in shown:
-        if found.sources.get(one) if direction == "back" else found.results.get(one):
-            tree.add("[dim]as above[/dim]")
-        return
-    shown.add(one)
-    steps = found.sources[one] if direction == "back" else found.results[one]
-    for other, row in sorted(steps.items(), key=lambda item: item[0]):
-        node = found.node(other)
-        if _is_between(found, node) or _is_same_file(found, one, node, row):
-            _grow(tree, found, other, direction, shown)
+def _grow(root: Tree, found: Lineage, start: str, direction: str, shown: set[str]) -> None:
+    """Add what an entity came of, or was made into; what stands elsewhere is named only.
+
+    Without recursion: a model that was trained on a thousand times has as many generations.
+    """
+    graph = found.sources if direction == "back" else found.results
+    waiting: list[tuple[Tree, str, str | None]] = []
+
+    def visit(tree: Tree, one: str) -> None:
+        steps = graph.get(one, {})
+        if one in shown:
+            if steps:
+                tree.add(Text("as above", "dim"))
+            return
+        shown.add(one)
+        if direction == "forward":
+            waiting.append((tree, one, None))  # at last: what used it and made nothing
+        waiting.extend((tree, one, other) for other in sorted(steps, reverse=True))
+
+    visit(root, start)
+    while waiting:
+        tree, one, other = waiting.pop()
+        if other is None:
+            for use in found.uses(one):
+                tree.add(Text(_program(found.activity(use["id"])), "dim"))
             continue
-        if direction == "back":
-            node = _as_written(found, node)
+        node, row = found.node(other), graph[one][other]
+        if _is_between(found, node) or _is_same_file(found, one, node, row):
+            visit(tree, other)
+            continue
         how = KNOWN.get(row["confidence"])
-        branch = tree.add(_label(node) + (f" [dim]({how})[/dim]" if how else ""))
-        _grow(branch, found, other, direction, shown)
-    if direction == "forward":
-        for use in found.uses(one):
-            tree.add(f"[dim]{escape(_program(found.activity(use['id'])))}[/dim]")
+        label = _label(_as_written(found, node) if direction == "back" else node)
+        if how:
+            label.append(f" ({how})", "dim")
+        visit(tree.add(label), other)
 
 
 def _is_between(found: Lineage, node: Row) -> bool:
@@ -127,30 +144,32 @@ def _as_written(found: Lineage, node: Row) -> Row:
     return node
 
 
-def _label(node: Row) -> str:
+def _label(node: Row) -> Text:
     """An entity in one line."""
     made = node["made_by"]
-    by = f" [dim]{escape(_program(made))}[/dim]" if made else ""
+    by = (f" {_program(made)}" if made else "", "dim")
     if node["kind"] in ("file", "files"):
         digest = node["sha256"] or node["partial_sha256"]
         many = f", {node['files']} files" if node["files"] is not None else ""
-        known = f" [dim]{digest[:12]}[/dim]" if digest else ""
         path = os.path.relpath(node["path"]) if _is_near(node["path"]) else node["path"]
-        return f"[cyan]{escape(path)}[/cyan]{many}{known}{by}"
+        known = (f" {digest[:12]}" if digest else "", "dim")
+        return Text.assemble((visible(path), "cyan"), many, known, by)
     if node["kind"] == "dataset":
-        name = (node["name"] or "data").replace("_", " ")
-        return f"{name}, {short(node['samples'])} samples{by if name == 'made' else ''}"
+        name = visible(node["name"] or "data").replace("_", " ")
+        told = f"{name}, {short(node['samples'])} samples"
+        return Text.assemble(told, by if name == "made" else "")
     if made and "run" in made:
         settings = ", ".join(
-            f"{name} {short(made[key])}"
+            f"{name} {visible(short(made[key]))}"
             for name, key in (
                 ("", "optimizer"), ("learning rate", "learning_rate"), ("batch", "batch_size"),
                 ("epochs", "epochs_finished"),
             )
             if made[key] is not None
         ).strip()  # fmt: skip
-        return f"[green]run {made['run']} {escape(str(made['name']))}[/green]: {settings}{by}"
-    return f"model {escape(str(node['name'] or ''))}{by}"
+        run = (visible(f"run {made['run']} {made['name']}"), "green")
+        return Text.assemble(run, f": {settings}", by)
+    return Text.assemble(f"model {visible(str(node['name'] or ''))}", by)
 
 
 def _is_near(path: str) -> bool:
@@ -166,7 +185,7 @@ def _program(made: Row | None) -> str:
     commit = f" at {program['git_commit'][:8]}" if program["git_commit"] else ""
     changed = "+" if program["git_dirty"] else ""
     kind = made.get("name") if made["kind"] == "step" else made["kind"].replace("_", " ")
-    return f"{'' if made['kind'] == 'program' else f'{kind} in '}{script}{commit}{changed}"
+    return visible(f"{'' if made['kind'] == 'program' else f'{kind} in '}{script}{commit}{changed}")
 
 
 def _dot(graph: dict[str, Any]) -> str:
@@ -179,32 +198,21 @@ def _dot(graph: dict[str, Any]) -> str:
         made = node["made_by"]
         if node["kind"] == "model" and made and "run" in made:
             label = f"{label}\nrun {made['run']} {made['name']}"
-        lines.append(f'  {_quoted(node["id"])} [label={_quoted(label)} fillcolor="#FFFC87"];')
+        lines.append(f'  {quoted(node["id"])} [label={quoted(label)} fillcolor="#FFFC87"];')
     for edge in graph["edges"]:
         how = KNOWN.get(edge["confidence"], "")
         lines.append(
-            f"  {_quoted(edge['from'])} -> {_quoted(edge['to'])} [label={_quoted(how)} fontsize=9];"
+            f"  {quoted(edge['from'])} -> {quoted(edge['to'])} [label={quoted(how)} fontsize=9];"
         )
     return "\n".join([*lines, "}", ""])
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
 def _write(text: str, form: str, output: str | None) -> None:
-    content = text.encode()
-    if form in ("svg", "png"):
-        program = shutil.which("dot")
-        if program is None:
-            raise KerasProvError(
-                f"--format {form} needs Graphviz's `dot` (apt install graphviz); "
-                "--format dot works without"
-            )
-        content = subprocess.run(
-            [program, f"-T{form}"], input=content, stdout=subprocess.PIPE, check=True
-        ).stdout
-    with click.open_file(output or "-", "wb") as stream:
+    content = graphviz.render(text, form) if form in ("svg", "png") else text.encode()
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    with replaced(output) as beside, open(beside, "wb") as stream:
         stream.write(content)
 
 

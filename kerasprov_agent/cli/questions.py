@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 
 import click
 
 from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.conditions import SQL
-from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.query import open_record
 from kerasprov_agent.questions import compile_question
 
 
@@ -64,9 +63,9 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
         else:
             found = compile_question(question, record.connection)
         if show_sql:
-            click.echo(f"{found.text}\n-- {list(found.values)}")
+            say(f"{found.text}\n-- {list(found.values)}")
         else:
-            print_rows(_answer(record, found), form, "No rows.")
+            print_rows(record.ask(*found), form, "No rows.")
 
 
 @click.command()
@@ -76,14 +75,7 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
 def sql(statement: str, db: str, form: str | None) -> None:
     """Print what a SELECT returns; the database can't be changed by it."""
     with open_record(db) as record:
-        print_rows(_answer(record, SQL(statement)), form, "No rows.")
-
-
-def _answer(record: Record, question: SQL) -> list[Row]:
-    try:
-        return list(record.query(question.text, question.values))
-    except (sqlite3.Error, sqlite3.Warning) as exc:
-        raise KerasProvError(f"SQLite says: {exc}") from exc
+        print_rows(record.ask(statement), form, "No rows.")
 
 
 COMMANDS = (best, query, sql)

@@ -10,17 +10,18 @@ import click
 from rich.table import Table
 
 from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import (
     as_csv,
     as_json,
-    console,
     duration,
     epochs_told,
     metric_names,
     moment,
     table,
 )
-from kerasprov_agent.query import Row, open_record
+from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.visible import visible
 
 WATCH_SECONDS = 2.0
 STATUSES = ("running", "finished", "failed", "interrupted", "lost")
@@ -53,30 +54,33 @@ def runs(
 ) -> None:
     """List the runs, the newest first, with the metrics of their last epoch."""
     chosen = [one.strip() for one in columns.split(",") if one.strip()] if columns else []
-    asked: dict[str, Any] = {"where": where, "name": name, "since": since, "sort": sort}
+    which: dict[str, Any] = {"where": where, "name": name, "since": since, "sort": sort}
+
+    def asked(record: Record) -> list[Row]:
+        return record.runs(limit or None, columns=chosen, status=status, **which)
 
     def found() -> list[Row]:
         with open_record(db) as record:
-            return record.runs(limit or None, columns=chosen, status=status, **asked)
+            return asked(record)
 
     if show_sql:
         with open_record(db) as record:
-            text, values = record.runs_query(chosen, **asked)
-        click.echo(f"{text}\n-- {list(values)}")
+            text, values = record.runs_query(chosen, **which)
+        say(f"{text}\n-- {list(values)}")
     elif watch:
         _watch(lambda: _runs_table(found(), chosen))
     elif form == "json":
-        click.echo(as_json([_chosen(row, chosen) for row in found()]))
+        say(as_json([_chosen(row, chosen) for row in found()]))
     elif form == "csv":
         _print_csv(found(), chosen)
     else:
-        rows = found()
+        with open_record(db) as record:
+            rows = asked(record)
+            is_empty = not rows and not record.runs(1)
         if rows:
             console().print(_runs_table(rows, chosen))
         else:
-            with open_record(db) as record:
-                is_empty = not record.runs(1)
-            click.echo(f"No runs in {db} yet." if is_empty else "No run is like that.")
+            say(f"No runs in {visible(db)} yet." if is_empty else "No run is like that.")
 
 
 def _chosen(row: Row, columns: list[str]) -> Row:
@@ -112,7 +116,7 @@ def _print_csv(rows: list[Row], columns: list[str]) -> None:
     """All columns, each metric as one of them."""
     if columns or not rows:
         lines = [[row[name] for name in columns] for row in rows]
-        click.echo(as_csv(columns, lines), nl=False)
+        say(as_csv(columns, lines), newline=False)
         return
     own = [name for name in rows[0] if name != "metrics"]
     metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
@@ -122,7 +126,7 @@ def _print_csv(rows: list[Row], columns: list[str]) -> None:
         [*(row[name] for name in own), *(row["metrics"].get(name) for name in metrics)]
         for row in rows
     ]
-    click.echo(as_csv([*own, *names], lines), nl=False)
+    say(as_csv([*own, *names], lines), newline=False)
 
 
 def _watch(made: Callable[[], Table]) -> None:

@@ -8,6 +8,7 @@ import click
 
 import kerasprov_agent
 from kerasprov_agent.cli import form_options
+from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.settings import SETTINGS, Values
 
@@ -34,7 +35,7 @@ def config(form: str | None) -> None:
 @click.command()
 def path() -> None:
     """Print the folder to put on PYTHONPATH, so that every Python process is recorded."""
-    click.echo(Path(kerasprov_agent.__file__).parent / "bootstrap")
+    say(str(Path(kerasprov_agent.__file__).parent / "bootstrap"))
 
 
 COMMANDS = (config, path)

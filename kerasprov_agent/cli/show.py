@@ -11,10 +11,10 @@ from rich.text import Text
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.facts import compile_facts, summary
+from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import (
     CURVE_WIDTH,
     as_json,
-    console,
     metric_names,
     moment,
     print_rows,
@@ -22,6 +22,7 @@ from kerasprov_agent.cli.tables import (
     table,
 )
 from kerasprov_agent.query import Record, Row, flat, open_record
+from kerasprov_agent.visible import visible
 
 EPOCHS_SHOWN = 12
 NUMBERS_WIDTH = 52
@@ -55,7 +56,7 @@ def show(run: str, db: str, form: str | None, part: str | None) -> None:
             part = "epochs"
         if part is None:
             if form == "json":
-                click.echo(as_json(_everything(record, found)))
+                say(as_json(_everything(record, found)))
             else:
                 _print_run(record, found, console())
         elif part == "code" and form is None:
@@ -66,8 +67,8 @@ def show(run: str, db: str, form: str | None, part: str | None) -> None:
 
 def _print_code(code: list[Row]) -> None:
     for one in code:
-        click.echo(click.style(f"# {one['kind']} {one['name'] or ''}".rstrip(), bold=True))
-        click.echo(one["text"].rstrip("\n") + "\n")
+        say(visible(f"# {one['kind']} {one['name'] or ''}".rstrip()), bold=True)
+        say(one["text"].rstrip("\n") + "\n")
 
 
 def _layers(record: Record, run: Row) -> list[Row]:
@@ -119,7 +120,11 @@ def _everything(record: Record, run: Row) -> dict[str, Any]:
 def _print_run(record: Record, run: Row, out: Console) -> None:
     execution, compiled = record.execution(run), record.compiled(run)
     status = run["status"] or "how it ended is not known"
-    out.print(Text.assemble((f"run {run['run']}  {run['name']}", "bold"), f"  {status}"))
+    out.print(
+        Text.assemble(
+            (visible(f"run {run['run']}  {run['name']}"), "bold"), f"  {visible(str(status))}"
+        )
+    )
     out.print(_facts(summary(run, execution)))
     if compiled:
         out.print(_facts({"compile": None, **compile_facts(compiled)}))
@@ -157,7 +162,7 @@ def _facts(facts: dict[str, Any]) -> Table:
     made.add_column(overflow="fold")
     for name, value in facts.items():
         if value not in (None, ""):
-            made.add_row(name, Text(str(value)))
+            made.add_row(name, Text(visible(str(value))))
     return made
 
 

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
-import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from kerasprov_agent.cli.screen import console, is_unicode, say
+from kerasprov_agent.visible import no_formula, visible, visible_json
 
 STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
 FIRST_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 METRICS_SHOWN = 6
-PIPE_WIDTH = 200
-"""Columns of a table that is not read on a terminal; nothing is cut off there."""
-
-
-def console() -> Console:
-    """A console as wide as the terminal; wide, and without colours, in a pipe."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
@@ -37,7 +31,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
         numbers = all(
             isinstance(row[position], (int, float)) or row[position] is None for row in rows
         )
-        made.add_column(name, justify="right" if numbers and rows else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if numbers and rows else "left"
+        made.add_column(Text(visible(str(name))), justify=justify, overflow="fold")
     for row in rows:
         made.add_row(*(cell(value) for value in row))
     return made
@@ -57,7 +52,7 @@ CURVE_WIDTH = 40
 
 def sparkline(values: Sequence[Any], width: int = CURVE_WIDTH) -> str:
     """Numbers as a row of bars; where there are more than `width`, the mean of those together."""
-    if "utf" not in (sys.stdout.encoding or "").lower():
+    if not is_unicode():
         return ""
     groups = min(width, len(values))
     edges = [round(place * len(values) / groups) for place in range(groups + 1)]
@@ -90,7 +85,7 @@ def epochs_told(row: dict[str, Any]) -> str:
 
 def cell(value: Any) -> Text:
     """A value in a few characters."""
-    shown = short(value)
+    shown = visible(short(value))
     return Text(shown, style=STATUS_STYLE.get(shown, "") if isinstance(value, str) else "")
 
 
@@ -100,18 +95,25 @@ def short(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return str(value) if math.isnan(value) or math.isinf(value) else f"{value:.4g}"
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
     return str(value)
 
 
 def moment(text: str | None) -> str:
     """A time in the local zone, to the second."""
-    return "" if text is None else f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    if text is None:
+        return ""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, TypeError, OverflowError, OSError):
+        return str(text)  # a time that no calendar here has, as it stands there
 
 
 def duration(seconds: float | None) -> str:
     """Seconds as a person says them: 0.42 s, 1 min 05 s, 2 h 10 min."""
-    if seconds is None:
-        return ""
+    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        return short(seconds)
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -121,35 +123,45 @@ def duration(seconds: float | None) -> str:
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV with a line of names; NULL is an empty field."""
+    """CSV with a line of names; NULL is an empty field, and no text is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(map(no_formula, columns))
+    writer.writerows([no_formula(_plain(value)) for value in row] for row in rows)
     return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def print_rows(rows: Sequence[dict[str, Any]], form: str | None, empty: str = "nothing") -> None:
     """Print rows as a table, or in the form `json` or `csv`."""
     columns = list(rows[0]) if rows else []
     if form == "json":
-        click.echo(as_json(rows))
+        say(as_json(rows))
     elif form == "csv":
-        click.echo(as_csv(columns, (list(row.values()) for row in rows)), nl=False)
+        say(as_csv(columns, (list(row.values()) for row in rows)), newline=False)
     elif rows:
         console().print(table(columns, (list(row.values()) for row in rows)))
     else:
-        click.echo(empty)
+        say(empty)
 
 
 def as_json(value: Any) -> str:
-    """JSON as other programs read it: NaN and infinities as the strings that name them."""
-    return json.dumps(_named(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """JSON as other programs read it: NaN and infinities as the strings that name them.
+
+    Bytes are an object, as sqlite-utils and Datasette write them.
+    """
+    text = json.dumps(_named(value), indent=2, ensure_ascii=not is_unicode(), allow_nan=False)
+    return visible_json(text)
 
 
 def _named(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, bytes):
+        return {"$base64": True, "encoded": base64.b64encode(value).decode()}
     if isinstance(value, dict):
         return {key: _named(item) for key, item in value.items()}
     return [_named(item) for item in value] if isinstance(value, (list, tuple)) else value

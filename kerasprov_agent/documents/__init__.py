@@ -18,8 +18,9 @@ from kerasprov_agent.documents.formats import FORMATS
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.statements import PROFILES
 from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.replacing import replaced
 from kerasprov_agent.settings import BASE
-from kerasprov_agent.store import database
+from kerasprov_agent.store import reading
 
 if TYPE_CHECKING:
     from prov.model import ProvDocument
@@ -124,24 +125,15 @@ def _opened(
 
 def write_file(path_of_database: str, execution_id: str, path: str, base: str = BASE) -> None:
     """Write the PROV-JSON of a whole execution."""
-    with closing(database.open_for_reading(path_of_database)) as connection:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with closing(reading.open_for_reading(path_of_database)) as connection:
         write_to(path, Document(connection, [(execution_id, None)], base=base), "json")
 
 
 def replace_file(path: str, fill: Callable[[IO[Any]], None], binary: bool = False) -> None:
     """Let `fill` write a file beside `path`, which then takes its place. Raises OSError."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    beside = Path(f"{path}.{os.getpid()}.tmp")
     how: dict[str, Any] = (
         {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": "\n"}
     )
-    if os.path.exists(path) and not os.path.isfile(path):  # a device, a pipe: nothing to replace
-        with Path(path).open(**how) as stream:
-            fill(stream)
-        return
-    try:
-        with beside.open(**how) as stream:
-            fill(stream)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replaced(path) as beside, open(beside, **how) as stream:
+        fill(stream)

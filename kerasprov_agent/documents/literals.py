@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-# XML 1.0 has no place for these, and a progress bar is full of them.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from kerasprov_agent.visible import visible_lines
 
 _SPECIAL = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
 
@@ -24,5 +21,5 @@ def integer_type(value: int) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without control characters, which PROV-XML refuses."""
-    return text if text.isprintable() else _CONTROL.sub("", text)
+    """A text that XML can hold and a terminal can show: control characters are escapes in it."""
+    return visible_lines(text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.plots.series import VALIDATION, Group
+from kerasprov_agent.replacing import replaced
+from kerasprov_agent.visible import visible
 
 WIDTH, HEIGHT = 5.0, 3.6
 """Inches of a panel."""
@@ -26,7 +29,7 @@ def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
             colour = f"C{place % 10}"
             for name, style in ((metric, "-"), (VALIDATION + metric, "--")):
                 lines = [line for line in group.lines if line.metric == name]
-                label = f"{group.name}{'' if name == metric else ', validation'}"
+                label = f"{_plain(group.name)}{'' if name == metric else ', validation'}"
                 for line in lines if len(lines) > 1 else ():
                     panel.plot(
                         *zip(*line.points, strict=True), style, color=colour, lw=0.6, alpha=0.4
@@ -37,7 +40,7 @@ def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
         if _spans_decades(groups, metric):
             panel.set_yscale("log")
         panel.set_xlabel("epoch")
-        panel.set_ylabel(metric)
+        panel.set_ylabel(_plain(metric))
     _finish(path, figure, panels[0].get_legend_handles_labels())
 
 
@@ -45,12 +48,18 @@ def times(path: str, groups: Sequence[Group]) -> None:
     """The mean time of an epoch in each group."""
     figure, (panel,) = _panels(path, 1)
     means = [sum(group.seconds) / len(group.seconds) for group in groups]
-    bars = panel.barh([group.name for group in groups], means, color="C0")
+    bars = panel.barh([_plain(group.name) for group in groups], means, color="C0")
     panel.bar_label(bars, [f" {mean:.3g}" for mean in means])
     panel.margins(x=0.15)
     panel.invert_yaxis()
     panel.set_xlabel("seconds per epoch, mean")
     _finish(path, figure, ((), ()))
+
+
+def _plain(text: str) -> str:
+    """A text that matplotlib takes for no formula, nor for one to leave out of the legend."""
+    shown = visible(text).replace("$", r"\$")
+    return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
 def _spans_decades(groups: Sequence[Group], metric: str) -> bool:
@@ -85,4 +94,6 @@ def _finish(path: str, figure: Any, named: tuple[Sequence[Any], Sequence[str]]) 
         columns = -(-len(labels) // LEGEND_ROWS)
         figure.legend(handles, labels, loc="outside right center", ncols=columns, frameon=False,
                       fontsize="small")  # fmt: skip
-    figure.savefig(path, dpi=150)
+    with replaced(path) as beside, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font that lacks a letter
+        figure.savefig(beside, dpi=150, format=path.rpartition(".")[2].lower())

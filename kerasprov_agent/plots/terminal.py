@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.plots.series import VALIDATION, Group
+from kerasprov_agent.visible import visible
 
 PIPE_WIDTH = 100
 HEIGHT = 22
@@ -23,9 +24,9 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> str:
             for name in (metric, VALIDATION + metric):
                 points = group.mean(name)
                 if points:
-                    label = f"{group.name}{'' if name == metric else ', validation'}"
+                    label = f"{visible(group.name)}{'' if name == metric else ', validation'}"
                     plot.plot(*map(list, zip(*points, strict=True)), label=label)
-        plot.title(metric)
+        plot.title(visible(metric))
         plot.xlabel("epoch")
         charts.append(_built(plot))
     return "\n".join(charts)
@@ -36,7 +37,10 @@ def times(groups: Sequence[Group]) -> str:
     plot = _plot()
     means = [sum(group.seconds) / len(group.seconds) for group in groups]
     plot.simple_bar(
-        [group.name for group in groups], means, width=_width(), title="seconds per epoch, mean"
+        [visible(group.name) for group in groups],
+        means,
+        width=_width(),
+        title="seconds per epoch, mean",
     )
     return _built(plot)
 
@@ -48,6 +52,10 @@ def _plot() -> Any:
         raise KerasProvError(
             "drawing here needs plotext: pip install plotext; or give -o FILE.png"
         ) from exc
+    if "utf" not in (sys.stdout.encoding or "").lower():
+        raise KerasProvError(
+            "drawing here needs UTF-8, as LANG=C.UTF-8 sets it; or give -o FILE.png"
+        )
     plotext.clear_figure()
     plotext.theme("clear" if not sys.stdout.isatty() else "pro")
     plotext.plotsize(_width(), HEIGHT)

@@ -7,11 +7,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
+from kerasprov_agent import replacing
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.store import database, filesystem, liveness, removal, schema, spool
+from kerasprov_agent.store import database, filesystem, liveness, reading, removal, schema, spool
 from kerasprov_agent.store.text import as_json, bindable
 from kerasprov_agent.store.writer import Writer
 
@@ -23,7 +23,7 @@ Finding = dict[str, Any]
 
 def examine(path: str) -> list[Finding]:
     """What can be said of a database's health: `check`, `ok`, `found`. Changes nothing."""
-    with closing(database.open_for_reading(path)) as connection:
+    with closing(reading.open_for_reading(path)) as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check")]
         lost = [
             row["label"]
@@ -54,7 +54,7 @@ def _finding(check: str, ok: bool, found: str) -> Finding:
 
 def mend(path: str) -> None:
     """Take in what waits in spool files, and mark what ran in processes that are gone as lost."""
-    with closing(database.open_for_reading(path)):
+    with closing(reading.open_for_reading(path)):
         pass  # it is there, and ours
     writer = Writer(path, "doctor")
     writer.write(())
@@ -65,15 +65,11 @@ def pack(path: str, target: str) -> None:
     """Copy a database into one compact file, also while it is written. Raises `KerasProvError`."""
     if os.path.exists(target):
         raise KerasProvError(f"{target} is there already; name a file that is not")
-    beside = f"{target}.{os.getpid()}.tmp"
     try:
-        with closing(database.open_for_reading(path)) as connection:
-            connection.execute("VACUUM INTO ?", (beside,))
-        os.rename(beside, target)
-    except sqlite3.OperationalError as exc:
+        with replacing.replaced(target) as beside:
+            reading.copy_to(path, beside)
+    except sqlite3.DatabaseError as exc:
         raise KerasProvError(f"can't write {target}: {exc}") from exc
-    finally:
-        Path(beside).unlink(missing_ok=True)
 
 
 def rename(path: str, run_id: str, name: str) -> None:
@@ -118,7 +114,7 @@ def tag(path: str, execution_id: str, tags: Mapping[str, str | None]) -> dict[st
 @contextmanager
 def _editing(path: str) -> Iterator[sqlite3.Connection]:
     """A transaction on a database that is there; all or nothing. Raises `KerasProvError`."""
-    with closing(database.open_for_reading(path)):
+    with closing(reading.open_for_reading(path)):
         pass  # opening it for writing would make it
     with adding(path) as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""Opening the file: for writing (making or migrating it first), or for reading only."""
+"""Opening the file for writing: making or migrating it first. `reading` opens it for reading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable
-from urllib.parse import quote
 
 from kerasprov_agent.errors import Unusable
 from kerasprov_agent.store import filesystem, schema
@@ -63,7 +62,7 @@ def open_for_writing(path: str) -> sqlite3.Connection:
         path, timeout=WRITE_PATIENCE, isolation_level=None, check_same_thread=False
     )
     try:
-        if _version(connection, path) < schema.VERSION:
+        if schema_version(connection, path) < schema.VERSION:
             _wait_at_most(connection, START_PATIENCE)
             _migrate(connection, path)
         _set_journal(connection, path)
@@ -78,52 +77,7 @@ def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
-def open_for_reading(path: str) -> sqlite3.Connection:
-    """Open the database without ever creating or changing it; raises `Unusable`."""
-    if not os.path.exists(path):
-        raise Unusable(
-            f"no database at {path}; record a training with `python -m kerasprov_agent "
-            "SCRIPT`, or name another file with --db"
-        )
-    if os.path.isdir(path):
-        raise Unusable(f"{path} is a directory, not a database; name a file with --db")
-    # A reader of a WAL database makes its two further files and leaves them. Where there is no log
-    # nobody writes, so it need not; and in a directory that can't be written it can't.
-    modes = ("immutable=1",) if _is_idle(path) else ("mode=ro", "immutable=1")
-    for mode in modes:
-        try:
-            return _read_only(f"file:{quote(os.fsencode(path))}?{mode}", path)
-        except sqlite3.OperationalError as exc:
-            if "locked" in str(exc):
-                raise Unusable(f"{path} is locked by another program; try again later") from exc
-            problem = exc
-    raise Unusable(f"can't read {path}: {problem}")
-
-
-def _is_idle(path: str) -> bool:
-    """Whether this is a WAL database (byte 18 of its header says so) without a log."""
-    if os.path.exists(f"{path}-wal"):
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(19)[18:] == b"\x02"
-    except OSError as exc:
-        raise Unusable(f"can't read {path}: {exc.strerror}") from exc
-
-
-def _read_only(uri: str, path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=START_PATIENCE, isolation_level=None)
-    try:
-        if _version(connection, path) == 0:
-            raise Unusable(f"{path} holds no record of kerasprov_agent; name another with --db")
-    except BaseException:
-        connection.close()
-        raise
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
-def _version(connection: sqlite3.Connection, path: str) -> int:
+def schema_version(connection: sqlite3.Connection, path: str) -> int:
     """The schema version of the file, 0 for an empty one; raises `Unusable` if it isn't ours."""
     try:
         # In this order: another process may make the file ours between one look and the next.
@@ -133,7 +87,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:
-        raise Unusable(_complaint(path, exc)) from exc
+        raise Unusable(complaint(path, exc)) from exc
     if application != schema.APPLICATION_ID and (tables or version):
         raise Unusable(
             f"{path} is the database of another program; set KERASPROV_DB (or --db) to another"
@@ -146,7 +100,8 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     return version if application == schema.APPLICATION_ID else 0
 
 
-def _complaint(path: str, problem: sqlite3.DatabaseError) -> str:
+def complaint(path: str, problem: sqlite3.DatabaseError) -> str:
+    """Why a file that SQLite can't make sense of can't be used."""
     with open(path, "rb") as file:
         is_damaged = file.read(len(MAGIC)) == MAGIC
     if is_damaged:
@@ -161,7 +116,7 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the file up to date, all or nothing; of several processes the first one does it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for migration in MIGRATIONS[_version(connection, path) :]:
+        for migration in MIGRATIONS[schema_version(connection, path) :]:
             migration(connection)
         _make_views(connection)
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")

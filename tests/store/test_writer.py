@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kerasprov_agent.errors import Unusable
-from kerasprov_agent.store import database, schema, spool
+from kerasprov_agent.store import database, reading, schema, spool
 from kerasprov_agent.store.operations import Operation, insert, measured, update
 from kerasprov_agent.store.writer import Writer
 from tests.conftest import row, rows
@@ -200,7 +200,7 @@ def test_more_than_memory_holds_comes_back_from_the_spool(
 def test_what_is_no_database_of_ours_is_left_alone(path: Path, make: Any, complaint: str) -> None:
     make(path)
     before = path.read_bytes() if path.is_file() else None
-    for use in (database.open_for_writing, database.open_for_reading):
+    for use in (database.open_for_writing, reading.open_for_reading):
         with pytest.raises(Unusable, match=complaint) as caught:
             use(str(path))
         assert "\n" not in str(caught.value)
@@ -265,7 +265,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room(
 
 def test_reading_never_creates_a_file(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="no database at"):
-        database.open_for_reading(str(tmp_path / "none.db"))
+        reading.open_for_reading(str(tmp_path / "none.db"))
     assert not list(tmp_path.iterdir())
 
 

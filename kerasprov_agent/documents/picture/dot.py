@@ -8,6 +8,7 @@ from html import escape
 from kerasprov_agent.documents.picture.graph import Graph, Node
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.vocabulary import namespaces
+from kerasprov_agent.visible import visible, visible_lines
 
 STYLES = {
     "entity": 'shape=ellipse, fillcolor="#FFFC87", color="#808080"',
@@ -34,12 +35,12 @@ def text(statements: Iterable[Statement], detail: bool, base: str) -> str:
         '  node [style=filled, fontname="Helvetica", fontsize=10, margin="0.08,0.04"]',
         '  edge [fontname="Helvetica", fontsize=8, arrowsize=0.7]',
     ]
-    lines += [f"  {_quoted(node.id)} [{_node(node, places)}]" for node in graph.nodes.values()]
+    lines += [f"  {quoted(node.id)} [{_node(node, places)}]" for node in graph.nodes.values()]
     for relation, start, end in graph.edges:
         colour = COLOURS.get(relation, "#404040")
         dashed = ", style=dashed" if relation == "plan" else ""
         said = f'label="{relation}", tooltip="{relation}", color="{colour}", fontcolor="{colour}"'
-        lines.append(f"  {_quoted(start)} -> {_quoted(end)} [{said}{dashed}]")
+        lines.append(f"  {quoted(start)} -> {quoted(end)} [{said}{dashed}]")
     return "\n".join([*lines, "}\n"])
 
 
@@ -48,8 +49,8 @@ def _node(node: Node, places: dict[str, str]) -> str:
     if node.count > 1:
         style += ", peripheries=3"
     link = _link(node, places)
-    target = f', URL={_quoted(link)}, target="_blank"' if link else ""
-    return f"label=<{_label(node)}>, {style}, tooltip={_quoted(_tooltip(node))}{target}"
+    target = f', URL={quoted(link)}, target="_blank"' if link else ""
+    return f"label=<{_label(node)}>, {style}, tooltip={quoted(_tooltip(node))}{target}"
 
 
 def _label(node: Node) -> str:
@@ -101,9 +102,10 @@ def _link(node: Node, places: dict[str, str]) -> str | None:
 
 
 def _html(text: str) -> str:
-    return escape(text, quote=False) or " "
+    return escape(visible(text), quote=False) or " "
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def quoted(text: str) -> str:
+    """A text as Graphviz' language quotes it."""
+    escaped = visible_lines(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -16,12 +16,16 @@ def render(dot: str, kind: str) -> bytes:
             "Graphviz, which draws, is not installed (its command is `dot`: apt install graphviz, "
             "brew install graphviz); --format dot writes the picture for it"
         )
-    done = subprocess.run(
-        [program, f"-T{kind}"], input=dot.encode(), capture_output=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [program, f"-T{kind}"], input=dot.encode(), capture_output=True, check=False
+        )
+    except OSError as exc:
+        raise KerasProvError(f"{program} can't be run: {exc.strerror}") from exc
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
+        told = reason[0] if reason else f"it ended with status {done.returncode}"
         raise KerasProvError(
-            f"Graphviz could not draw: {reason[0] if reason else 'no reason given'}"
+            f"Graphviz could not draw ({told}); --format dot writes the picture without it"
         )
     return done.stdout
