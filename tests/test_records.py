@@ -70,7 +70,7 @@ def test_sql(three: Path) -> None:
         {"run": 3},
     ]
     for query in ("SELECT nonsense", "DELETE FROM run", "SELECT 1; SELECT 2"):
-        with pytest.raises(KerasProvError, match="SQLite says|only a SELECT|one statement"):
+        with pytest.raises(KerasProvError, match=r"SQLite says|only a SELECT|one statement"):
             kp.sql(query)
 
 
