@@ -108,9 +108,8 @@ class Execution:
     def write(self, operations: Sequence[Operation]) -> None:
         """Commit operations, with what has been found out since the last time."""
         with self._writing:
-            begin, self._begin = self._begin, ()
-            found, self._found = self._found, []
-            self._writer.write([*begin, *operations, *found])
+            self._writer.write([*self._begin, *operations, *self._found])
+            self._begin, self._found = (), []
         late = self.when_late
         if late is not None:
             self._writer.close()  # who writes last does not know that

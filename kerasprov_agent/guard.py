@@ -126,6 +126,16 @@ def _pass_on(exc: BaseException) -> None:
         traceback = traceback.tb_next
 
 
+def is_of_a_signal_handler(exc: BaseException) -> bool:
+    """Whether a signal handler of the program's raised this: what we catch may not be ours."""
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if _is_signal_handler(traceback.tb_frame):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
 def _is_signal_handler(frame: FrameType) -> bool:
     code, interrupted = frame.f_code, frame.f_back
     if interrupted is None:

@@ -33,6 +33,7 @@ def examine(path: str) -> list[Finding]:
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         runs = connection.execute("SELECT count(*) FROM run").fetchone()[0]
     shared, waiting = filesystem.is_shared(path), spool.waiting(path)
+    rejected = spool.rejected(path)
     version = sqlite3.sqlite_version
     return [
         _finding("integrity", problems == ["ok"], "; ".join(problems[:5])),
@@ -44,6 +45,7 @@ def examine(path: str) -> list[Finding]:
             f"{mode} on a {'network' if shared else 'local'} file system",
         ),
         _finding("spool", not waiting, ", ".join(waiting) or "nothing waits"),
+        _finding("rejected", not rejected, ", ".join(rejected) or "nothing was set aside"),
         _finding("lost", not lost, ", ".join(lost) or "no program vanished unnoticed"),
     ]
 

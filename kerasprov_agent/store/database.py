@@ -38,6 +38,14 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_or
 assert len(MIGRATIONS) == schema.VERSION
 
 
+def in_memory() -> sqlite3.Connection:
+    """An empty database of the present schema that lies in memory, for any thread."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _create(connection)
+    _make_views(connection)
+    return connection
+
+
 def statements(script: str) -> list[str]:
     """Cut a script into its statements: `executescript` would commit in between."""
     found, current = [], ""

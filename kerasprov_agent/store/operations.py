@@ -169,7 +169,7 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     names = ", ".join(map(quoted, row))
     marks = ", ".join("?" * len(row))
     connection.execute(
-        f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",
         tuple(map(text.bindable, row.values())),
     )
 

@@ -250,7 +250,7 @@ def test_nothing_of_the_user_is_kept_alive(recording: Path) -> None:
     assert [one() for one in watched] == [None] * 4
 
 
-def test_faults_of_ours_are_swallowed_and_switch_recording_off(
+def test_faults_of_ours_are_swallowed_and_told_once(
     recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from kerasprov_agent import process, recorder
@@ -267,6 +267,7 @@ def test_faults_of_ours_are_swallowed_and_switch_recording_off(
         assert len(model.fit(*data(), epochs=2, verbose=0).epoch) == 2
         assert isinstance(model.evaluate(*data(), verbose=0), float)
     messages = [r.message for r in caplog.records if r.name == "kerasprov_agent"]
-    assert len(messages) == len(set(messages)) <= 4
+    assert len(messages) == len(set(messages))
+    assert all("internal error" in one or "3 times in a row" in one for one in messages)
     kerasprov_agent.stop()
     assert not isinstance(keras.Model.fit, wrapping.Patch) and process._current is None

@@ -175,6 +175,62 @@ def test_what_fails_three_times_in_a_row_rests_until_the_next_run(
     assert calls.count("failing") == 4
 
 
+LIMITS = (
+    TINY
+    + """
+import random, signal
+from kerasprov_agent.hooks import training
+from kerasprov_agent.recorder.training import Trainings
+random.seed(1)
+raised = reached = 0
+class Limit(TimeoutError):
+    pass
+def over(signum, frame):
+    global raised
+    raised += 1
+    raise Limit
+signal.signal(signal.SIGALRM, over)
+def limited(function, longest):
+    def timed(*args, **kwargs):
+        if raised == reached:  # one a training
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    return timed
+model.fit(x, y, epochs=1, verbose=0)
+training._begun = limited(training._begun, 0.003)
+training.describe_architecture = limited(training.describe_architecture, 0.005)
+Trainings.epoch_ended = limited(Trainings.epoch_ended, 0.001)
+Trainings.run_ended = limited(Trainings.run_ended, 0.003)
+for number in range(150):
+    try:
+        model.fit(x[:8], y[:8], epochs=2, verbose=0)
+    except Limit:
+        reached += 1
+print(raised, reached)
+"""
+)
+
+
+def test_time_limits_of_the_program_hold_while_our_code_is_at_work(tmp_path: Path) -> None:
+    done = recorded(tmp_path, LIMITS, KERASPROV_DEBUG="0")
+    assert done.returncode == 0, done.stderr.decode()
+    raised, reached = map(int, done.stdout.split())
+    assert raised == reached > 10, done.stderr.decode()
+    assert b"internal error" not in done.stderr
+    database = tmp_path / "kerasprov.db"
+    statuses = rows(
+        database, "SELECT status, count(*) AS n, count(parent_id) AS nested FROM run GROUP BY 1"
+    )
+    print(statuses)
+    assert {one["status"] for one in statuses} <= {"finished", "failed", "interrupted"}
+    assert sum(one["n"] for one in statuses) == 151
+    assert not any(one["nested"] for one in statuses)
+    assert row(database, "SELECT status FROM execution")["status"] == "finished"
+
+
 def test_a_hostile_object_costs_what_it_hides(tmp_path: Path) -> None:
     script = (
         TINY

@@ -16,7 +16,7 @@ from kerasprov_agent.errors import Unusable
 from kerasprov_agent.store import database, reading, schema, spool
 from kerasprov_agent.store.operations import Operation, insert, measured, update
 from kerasprov_agent.store.writer import Writer
-from tests.conftest import row, rows
+from tests.conftest import kerasprov, row, rows
 
 EXECUTION = "0198d1b2-7c54-7e1f-9a53-2f6c1f0e8a11"
 NOW = "2026-11-23T09:00:00.000000+00:00"
@@ -170,18 +170,216 @@ def test_what_a_deleted_file_held_is_kept_until_there_is_a_place_for_it(
     assert epochs(path) == [0] and row(path, "SELECT status FROM run")["status"] == "finished"
 
 
-def test_more_than_memory_holds_comes_back_from_the_spool(
-    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kerasprov_agent.store.writer.MEMORY_LIMIT", 2)
+def test_what_waits_is_taken_in_at_the_end_at_the_latest(writer: Writer, path: Path) -> None:
+    """After some failures the database is not tried at each epoch."""
     writer.write(begin())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for number in range(5):
+        for number in range(20):
             writer.write(epoch(number))
         other.execute("ROLLBACK")
-    writer.write(epoch(5))
-    assert epochs(path) == [0, 1, 2, 3, 4, 5] and not spool.waiting(str(path))
+    writer.write(epoch(20))
+    writer.close()
+    assert epochs(path) == list(range(21)) and not spool.waiting(str(path))
+
+
+def test_neither_database_nor_spool_for_six_thousand_epochs(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    writer.write(begin())
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        monkeypatch.context() as patch,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        patch.setattr(spool, "_append", full)
+        for number in range(6000):
+            writer.write([*epoch(number), update("run", {"steps": number}, {"label": "train"})])
+        other.execute("ROLLBACK")
+    writer.close()
+    assert epochs(path) == list(range(6000))
+    assert row(path, "SELECT steps FROM run")["steps"] == 5999
+
+
+def test_more_than_memory_holds_costs_the_oldest_epochs_and_is_told(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kerasprov_agent.store.writer.MEMORY_LIMIT", 100)
+    writer.write(begin())
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        monkeypatch.context() as patch,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        patch.setattr(spool, "_append", full)
+        for number in range(150):
+            writer.write([*epoch(number), update("run", {"steps": number}, {"label": "train"})])
+        other.execute("ROLLBACK")
+    writer.close()
+    left = epochs(path)
+    assert left == list(range(left[0], 150)) and len(left) < 150
+    assert row(path, "SELECT steps FROM run")["steps"] == 149
+    assert len([one for one in caplog.records if "are dropped" in one.message]) == 1
+
+
+BROKEN_LINES = (
+    "5", "null", '"text"', "[[1, 2, 3, 4]]", "[7, [[\"insert\", \"epoch\"]]]", "[" * 100_000,
+    '[8, [["insert", "run", {"no such column": 1}, {}]]]',
+    '[9, [["update", "nowhere", {"a": 1}, {"b": 2}]]]',
+    '[10, [["insert", "entity", {"id": "without a kind"}, {}]]]',
+    '[11, [["measured", "epoch", {"run_id": "unknown", "epoch": 1}, {"loss": 1.0}]]]',
+    "\udce9", "{",
+)  # fmt: skip
+
+
+def test_a_spool_with_lines_that_can_not_be_applied(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("KERASPROV_DEBUG")
+    file = Path(spool.append(str(path), EXECUTION, begin(), 1))
+    with file.open("a", encoding="utf-8", errors="surrogatepass") as stream:
+        stream.write("\n".join(BROKEN_LINES) + "\n")
+    spool.append(str(path), EXECUTION, epoch(0), 12)
+    for name in "next", "one more":
+        program = Writer(str(path), name)
+        program.write(begin(name))
+        program.write(epoch(0, name))
+        program.close()
+    assert epochs(path) == [0, 0, 0] and not spool.waiting(str(path))
+    (kept,) = spool.rejected(str(path))
+    assert len(Path(kept).read_text().splitlines()) == len(BROKEN_LINES)
+    told = [one.message for one in caplog.records if "can't be applied" in one.message]
+    assert len(told) == 1 and kept in told[0]
+    examined = kerasprov("doctor", "--mend", "--db", path)
+    assert kept in examined.output.replace("\n", "") and "Traceback" not in examined.output
+
+
+def test_half_a_line_does_not_take_the_next_along(path: Path) -> None:
+    for number in (1, 2, 3):
+        file = Path(spool.append(str(path), EXECUTION, epoch(number), number + 1))
+        if number == 2:
+            file.write_bytes(file.read_bytes()[:-9])  # as a full disk leaves it
+    spool.append(str(path), EXECUTION, begin(), 1)
+    program = Writer(str(path), "next")
+    program.write([])
+    program.close()
+    assert epochs(path) == [1, 3]
+
+
+def test_two_places_are_taken_in_by_the_order_of_what_was_done(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, away = spool._stems(str(path))
+    Path(spool.state_directory()).mkdir(parents=True, exist_ok=True)
+    places = {1: away, 2: beside, 3: away, 4: beside}
+    for number, stem in places.items():
+        operations = begin() if number == 1 else [
+            *epoch(number), update("run", {"steps": number}, {"label": "train"})
+        ]  # fmt: skip
+        line = Path(spool.append(str(tmp_path / "other"), EXECUTION, operations, number))
+        with open(f"{stem}{EXECUTION}.jsonl", "a") as stream:
+            stream.write(line.read_text())
+        line.unlink()
+    program = Writer(str(path), "next")
+    program.write([])
+    program.close()
+    assert epochs(path) == [2, 3, 4]
+    assert row(path, "SELECT steps FROM run")["steps"] == 4
+    assert not spool.waiting(str(path))
+
+
+def test_a_spool_that_is_no_file_or_is_held_hangs_nobody(writer: Writer, path: Path) -> None:
+    import fcntl
+
+    writer.write(begin())
+    beside = Path(f"{path}.spool-{EXECUTION}.jsonl")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        beside.symlink_to("/dev/zero")
+        writer.write(epoch(0))
+        beside.unlink()
+        os.mkfifo(beside)
+        writer.write(epoch(1))
+        beside.unlink()
+        with beside.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            writer.write(epoch(2))
+        other.execute("ROLLBACK")
+    writer.close()
+    assert epochs(path) == [0, 1, 2]
+
+
+def test_a_defect_costs_its_own_row(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KERASPROV_DEBUG")
+    writer.write([*begin(), insert("entity", {"id": "a"}), update("nowhere", {"a": 1}, {"b": 1})])
+    writer.write(epoch(0))
+    assert epochs(path) == [0] and not spool.waiting(str(path))
+    assert len(Path(*spool.rejected(str(path))).read_text().splitlines()) == 2
+
+
+def test_a_file_of_somebody_elses_in_the_place_of_ours_stays(
+    writer: Writer, path: Path, tmp_path: Path
+) -> None:
+    writer.write(begin())
+    for number in range(50):
+        writer.write(epoch(number))
+    moved = tmp_path / "moved.db"
+    path.rename(moved)
+    text = b"my own notes, and no database. " * 200
+    path.write_bytes(text)
+    writer._checked -= 2.0
+    with pytest.raises(Unusable, match="no SQLite"):
+        writer.write(epoch(50))
+    assert path.read_bytes() == text
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith(f"{path.name}-")]
+    assert epochs(moved) == list(range(50))  # what the log held went along
+    with closing(sqlite3.connect(moved)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("act", ["move", "delete", "copy over", "restore", "a new empty file"])
+def test_whatever_becomes_of_the_file_the_record_is_whole_in_the_end(
+    act: str, writer: Writer, path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    theirs = Writer(str(other), "theirs")
+    theirs.write(begin("theirs"))
+    theirs.close()
+    writer.write(begin())
+    for number in range(20):
+        writer.write(epoch(number))
+    if act == "move":
+        path.rename(tmp_path / "moved.db")
+    elif act == "delete":
+        path.unlink()
+    elif act == "a new empty file":
+        path.unlink()
+        path.touch()
+    else:
+        if act == "copy over":
+            other.replace(path)
+        else:
+            path.unlink()
+            path.write_bytes(other.read_bytes())
+    writer._checked -= 2.0
+    for number in range(20, 25):
+        writer.write(epoch(number))
+    writer.close()
+    query = "SELECT epoch FROM epoch JOIN run ON run.number = epoch.run WHERE execution_id = ?"
+    found = [one["epoch"] for one in rows(path, f"{query} ORDER BY 1", EXECUTION)]
+    assert found == list(range(25))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    if act in ("copy over", "restore"):
+        assert row(path, "SELECT count(*) AS n FROM run")["n"] == 2
 
 
 @pytest.mark.parametrize(
