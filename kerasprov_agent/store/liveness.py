@@ -10,6 +10,16 @@ from typing import Any
 from kerasprov_agent.describe.machine import host, process_key
 from kerasprov_agent.store.text import bindable
 
+RUNNING = (
+    ("trial", "search_id IN (SELECT id FROM search WHERE execution_id = ?)"),
+    ("search", "execution_id = ?"),
+    ("run", "execution_id = ?"),
+    ("evaluation", "execution_id = ?"),
+    ("activity", "execution_id = ?"),
+    ("execution", "id = ?"),
+)
+"""What may have been going on in a process, and how it belongs to its execution."""
+
 
 def is_gone(execution: Mapping[str, Any] | sqlite3.Row) -> bool:
     """Whether the process of a running execution has vanished.
@@ -42,10 +52,9 @@ def settle(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for execution_id in gone:
-            for table, key in (("execution", "id"), ("run", "execution_id"),
-                               ("evaluation", "execution_id")):  # fmt: skip
+            for table, condition in RUNNING:
                 connection.execute(
-                    f"UPDATE {table} SET status = 'lost' WHERE {key} = ? AND status = 'running'",
+                    f"UPDATE {table} SET status = 'lost' WHERE {condition} AND status = 'running'",
                     (execution_id,),
                 )
         connection.execute("COMMIT")

@@ -218,11 +218,9 @@ def _compressed(_connection: sqlite3.Connection, row: Row) -> Row:
 def _named(connection: sqlite3.Connection, row: Row) -> Row:
     """Give a run its name: the label, with the next free number if others have it."""
     label = text.bindable(row["label"])
-    taken = {
-        found[0] for found in connection.execute("SELECT name FROM run WHERE label = ?", (label,))
-    }
-    name, number = label, len(taken)
-    while name in taken or _name_taken(connection, name):
+    query = "SELECT count(*) FROM run WHERE label = ?"
+    name, number = label, connection.execute(query, (label,)).fetchone()[0]
+    while _name_taken(connection, name):
         number += 1
         name = f"{label}-{number}"
     return {**row, "label": text.Stored(label), "name": text.Stored(name)}

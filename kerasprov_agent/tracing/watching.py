@@ -196,15 +196,18 @@ def _reported() -> list[Seen]:
         text = stream.read()
     whole = text[: text.rfind(b"\n") + 1]
     _report_read += len(whole)
-    found = []
-    for line in whole.splitlines():
-        told = json.loads(line)
-        version = told["version"] and tuple(told["version"])
-        one = Seen(told["path"], told["written"], version, None, told["renamed_from"])
-        one.at, one.activity, one.by_input = told["at"], told["activity"], told["by_input"]
-        one.origins = told["origins"] and [_origin(*origin) for origin in told["origins"]]
-        found.append(one)
-    return found
+    # A child may be killed in the midst of a line: that costs this line alone.
+    seen = (guard.attempt(_told, json.loads, line) for line in whole.splitlines())
+    return [one for one in seen if one is not None]
+
+
+def _told(loads: Callable[[bytes], Any], line: bytes) -> Seen:
+    told = loads(line)
+    version = told["version"] and tuple(told["version"])
+    one = Seen(str(told["path"]), bool(told["written"]), version, None, told["renamed_from"])
+    one.at, one.activity, one.by_input = told["at"], told["activity"], told["by_input"]
+    one.origins = told["origins"] and [_origin(*origin) for origin in told["origins"]]
+    return one
 
 
 def has_written() -> bool:

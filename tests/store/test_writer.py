@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kerasprov_agent.describe.machine import host, process_key
 from kerasprov_agent.errors import Unusable
 from kerasprov_agent.store import database, reading, schema, spool
 from kerasprov_agent.store.operations import Operation, insert, measured, update
@@ -343,6 +344,36 @@ def test_a_file_of_somebody_elses_in_the_place_of_ours_stays(
     assert epochs(moved) == list(range(50))  # what the log held went along
     with closing(sqlite3.connect(moved)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_whatever_ran_in_a_program_that_is_gone_is_lost(path: Path) -> None:
+    program = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                             capture_output=True, check=True)  # fmt: skip
+    gone = {"host": host(), "pid": int(program.stdout), "process": process_key()}
+    running = {"execution_id": EXECUTION, "status": "running", "started_at": NOW}
+    first = Writer(str(path), EXECUTION)
+    first.write([
+        insert("execution", {"id": EXECUTION, "started_at": NOW, "status": "running", **gone}),
+        *begin()[1:],
+        insert("evaluation", {"id": "e", **running}),
+        insert("activity", {"id": "a", "kind": "step", **running}),
+        insert("search", {"id": "s", "class_name": "RandomSearch", "name": "s", **running}),
+        insert("trial", {"id": "t", "search_id": "s", "name": "0", "status": "running",
+                         "started_at": NOW}),
+    ])  # fmt: skip
+    first.abandon()
+    Writer(str(path), "next").write([])
+    for table in ("execution", "run", "evaluation", "activity", "search", "trial"):
+        assert row(path, f"SELECT status FROM {table}")["status"] == "lost", table
+
+
+def test_names_of_runs_go_on_counting(writer: Writer, path: Path) -> None:
+    writer.write(begin())
+    for number in range(2, 5):
+        operation, table, run, further = begin()[1]
+        writer.write([(operation, table, {**run, "id": f"{EXECUTION}#fit-{number}"}, further)])
+    names = [one["name"] for one in rows(path, "SELECT name FROM run ORDER BY number")]
+    assert names == ["train", "train-2", "train-3", "train-4"]
 
 
 @pytest.mark.parametrize("act", ["move", "delete", "copy over", "restore", "a new empty file"])
