@@ -65,12 +65,14 @@ class Catalogue:
         self.columns: dict[str, str] = {}
         self.numbers: dict[str, int] = {}
         self.known: dict[str, set[str]] = {}
+        self.without_column: set[str] = set()
 
     def forget(self) -> None:
         """After a rollback: what was added in it is gone."""
         self.columns.clear()
         self.numbers.clear()
         self.known.clear()
+        self.without_column.clear()
 
     def number(self, connection: sqlite3.Connection, run_id: str) -> int | None:
         """The number of a run in this file, by which its epochs go."""
@@ -88,15 +90,20 @@ class Catalogue:
         return (
             what == "measured"
             and table == "epoch"
-            and all(self.columns.get(name) in columns for name in found)
+            and all(
+                self.columns.get(name) in columns or name in self.without_column for name in found
+            )
         )
 
     def column(self, connection: sqlite3.Connection, table: str, name: str) -> str | None:
         """The column of a metric in `table`, added if need be; None when there are too many."""
         column = self.columns.get(name)
         if column is None:
+            if name in self.without_column:
+                return None
             column = self._assign(connection, name)
             if column is None:
+                self.without_column.add(name)
                 return None
             self.columns[name] = column
         if column not in self.known.get(table, ()):
@@ -112,9 +119,10 @@ class Catalogue:
         ).fetchone()
         if found:
             return str(found[0])
-        taken = {row[0].lower() for row in connection.execute("SELECT column_name FROM metric")}
-        if len(taken) >= schema.METRIC_COLUMN_LIMIT:
+        count = connection.execute("SELECT count(*) FROM metric").fetchone()[0]
+        if count >= schema.METRIC_COLUMN_LIMIT:
             return None
+        taken = {row[0].lower() for row in connection.execute("SELECT column_name FROM metric")}
         for table in ("epoch", "evaluation"):
             taken |= {row[1].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
         taken |= schema.RESERVED_COLUMNS

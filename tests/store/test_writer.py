@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -365,6 +366,24 @@ def test_whatever_ran_in_a_program_that_is_gone_is_lost(path: Path) -> None:
     Writer(str(path), "next").write([])
     for table in ("execution", "run", "evaluation", "activity", "search", "trial"):
         assert row(path, f"SELECT status FROM {table}")["status"] == "lost", table
+
+
+def test_two_thousand_metrics(writer: Writer, path: Path) -> None:
+    """Those beyond the limit have no columns; from the second epoch on nobody looks for one."""
+    metrics = {f"metric {number}": float(number) for number in range(2000)}
+    writer.write(begin())
+    writer.write(epoch(0, **metrics))
+    asked: list[str] = []
+    assert writer._connection is not None
+    writer._connection.set_trace_callback(asked.append)
+    writer.write(epoch(1, **metrics))
+    writer._connection.set_trace_callback(None)
+    assert len(asked) == 1, asked[:5]
+    found = rows(path, "SELECT * FROM epoch")[1]
+    more = json.loads(found["more"])
+    for name, value in metrics.items():
+        assert found.get(name, more.get(name)) == value
+    assert len(more) > 1400
 
 
 def test_names_of_runs_go_on_counting(writer: Writer, path: Path) -> None:
