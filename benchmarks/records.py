@@ -19,7 +19,7 @@ model.compile("adam", "binary_crossentropy", metrics=["accuracy", "auc"])
 model.fit(x, y, epochs=int(sys.argv[1]), batch_size=64, validation_split=0.25, verbose=0)
 model.evaluate(x, y, verbose=0)
 """
-SHARED = ("meta", "source", "package", "architecture", "layer", "metric", "manifest")
+SHARED = ("meta", "source", "package", "architecture", "layer", "metric", "manifest", "member")
 
 
 def record(directory: Path, epochs: int) -> Path:

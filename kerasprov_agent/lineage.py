@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,16 @@ from kerasprov_agent.query import Record, Row
 from kerasprov_agent.store.text import bindable
 
 HASH = re.compile(r"[0-9a-f]{6,64}")
-DIRECTIONS = ("back", "forward")
+FILES = (
+    "SELECT f.entity_id FROM file f JOIN entity e ON e.id = f.entity_id "
+    "LEFT JOIN generated g ON g.entity_id = f.entity_id"
+)
+NEWEST = "g.at IS NULL, e.seen_at DESC"
+"""First what was written, and of that the newest."""
 
 
 class Lineage:
-    """The graph of what came of what in one database.
+    """The graph of what came of what in one database; asked step by step, as it is walked.
 
     A node is an entity: `id`, `kind` (model, dataset, file, files), `label`, and what is known of
     it. An edge goes from an entity to its source.
@@ -32,70 +37,120 @@ class Lineage:
     def __init__(self, record: Record, perhaps: bool = False) -> None:
         """`perhaps`: also what is known only to have been read before."""
         self.record = record
-        self.sources: dict[str, dict[str, Row]] = defaultdict(dict)
-        self.results: dict[str, dict[str, Row]] = defaultdict(dict)
-        query = "SELECT * FROM lineage"
-        for row in record.query(query if perhaps else f"{query} WHERE confidence <> 'read_before'"):
-            if row["source_id"] is not None:
-                self.sources[row["id"]][row["source_id"]] = row
-                self.results[row["source_id"]][row["id"]] = row
+        self._condition = "" if perhaps else " AND confidence <> 'read_before'"
+        self._steps: dict[tuple[str, str], dict[str, Row]] = {}
+
+    def steps(self, entity_id: str, direction: str) -> dict[str, Row]:
+        """What an entity came of (back), or was made into (forward), by id, and how: a row each."""
+        if (entity_id, direction) not in self._steps:
+            here, there = ("id", "source_id") if direction == "back" else ("source_id", "id")
+            query = f"SELECT * FROM lineage WHERE {here} = ?{self._condition}"
+            rows = self.record.query(query, (entity_id,))
+            self._steps[entity_id, direction] = {row[there]: row for row in rows}
+        return self._steps[entity_id, direction]
 
     def find(self, text: str) -> list[str]:
-        """The entities that a path, a run or a hash stands for; raises `UnknownRun`."""
-        found = self._of_path(text) or self._of_hash(text)
-        if not found:
-            try:
-                run = self.record.find(text)
-            except UnknownRun as exc:
-                message = f"nothing recorded of {text!r}: no such path, no such hash; {exc}"
-                raise UnknownRun(message) from exc
-            row = self._one("SELECT * FROM run WHERE id = ?", run["id"])
-            found = [row["trained_model_id"] or row["initial_model_id"] or ""]
-            if not any(found):  # imported: the files that it made stand for its model
-                made = "SELECT entity_id FROM generated WHERE activity_id = ?"
-                found = [one["entity_id"] for one in self.record.query(made, (run["id"],))]
-        return [one for one in found if one]
+        """The entities that a path, a run or a hash stands for; raises `UnknownRun`.
+
+        Of the same content several programs may tell. Those that come of another one are left out:
+        whoever walks forward from that one meets them.
+        """
+        found = dict.fromkeys(self._of_path(text) or self._of_hash(text) or self._of_run(text))
+        return [
+            entity_id
+            for entity_id in found
+            if not (self.steps(entity_id, "back").keys() - {entity_id}) & found.keys()
+        ] or list(found)
+
+    def _of_run(self, text: str) -> list[str]:
+        try:
+            run = self.record.find(text)
+        except UnknownRun as exc:
+            message = f"nothing recorded of {text!r}: no such path, no such hash; {exc}"
+            raise UnknownRun(message) from exc
+        row = self._one("SELECT * FROM run WHERE id = ?", run["id"])
+        model_id = row["trained_model_id"] or row["initial_model_id"]
+        if model_id:
+            return [model_id]
+        # One that was imported: the files that it made stand for its model.
+        made = "SELECT entity_id FROM generated WHERE activity_id = ?"
+        return self._ids(made, run["id"])
 
     def _of_path(self, text: str) -> list[str]:
         path = os.path.abspath(os.path.expanduser(text))
-        if os.path.isfile(path):
-            # What lies there now, by its content: the file may have been moved or copied here.
+        # What lies there now, by its content: the file may have been moved or copied here.
+        if os.path.isfile(path) and os.path.getsize(path):
             with Path(path).open("rb") as stream:
                 digest = (
                     hashlib.file_digest(stream, "sha256").hexdigest()
                     if hasattr(hashlib, "file_digest")
                     else hashlib.sha256(stream.read()).hexdigest()
                 )
-            found = self._files("sha256 = ?", digest, path)
+            found = self._of_content(digest, bindable(path))
             if found:
                 return found
-        return self._files("path = ?", bindable(path))
+        return self._at(bindable(path))
 
     def _of_hash(self, text: str) -> list[str]:
         digest = text.lower().removeprefix("sha256:").removeprefix("data:sha256-")
         if not HASH.fullmatch(digest):
             return []
-        return self._files("sha256 GLOB ? || '*'", digest)
+        for table in ("file", "members"):
+            query = f"SELECT sha256 FROM {table} WHERE sha256 BETWEEN ? AND ? LIMIT 1"
+            for known in self._ids(query, digest, f"{digest}g"):
+                return self._of_content(known)
+        return []
 
-    def _files(self, condition: str, value: str, path: str = "") -> list[str]:
-        """The entity of a file: of several that at `path`, the one written, the newest."""
-        query = (
-            f"SELECT f.entity_id FROM file f JOIN entity e ON e.id = f.entity_id "
-            f"LEFT JOIN generated g ON g.entity_id = f.entity_id WHERE f.{condition} "
-            "ORDER BY f.path = ? DESC, g.at IS NULL, e.seen_at DESC LIMIT 1"
+    def _of_content(self, digest: str, path: str = "") -> list[str]:
+        """The files of a content, those at `path` first, and the sets of which one is a member."""
+        files = f"{FILES} WHERE f.sha256 = ? ORDER BY f.path = ? DESC, {NEWEST}"
+        sets = f"{FILES} WHERE f.entity_id IN (SELECT set_id FROM members WHERE sha256 = ?)"
+        return self._ids(files, digest, path) + self._ids(f"{sets} ORDER BY {NEWEST}", digest)
+
+    def _at(self, path: str) -> list[str]:
+        """What lay at a path: a file, a set, a member of a set; of a directory what lay in it."""
+        newest = f"{FILES} WHERE f.path = ? ORDER BY {NEWEST} LIMIT 1"
+        for entity_id in self._ids(newest, path):
+            digest = self._one("SELECT sha256 FROM file WHERE entity_id = ?", entity_id)["sha256"]
+            return [entity_id, *self._of_content(digest, path), *self._read_sets(path)]
+        above = f"{FILES} WHERE f.entity_id IN (SELECT set_id FROM members WHERE directory = ?"
+        within = (f"{path}/", f"{path}0")  # "0" comes next after "/"
+        return (
+            [
+                entity_id
+                for directory, name in _splits(path)
+                for entity_id in self._ids(f"{above} AND path = ?)", directory, name)
+            ]
+            or self._ids(f"{FILES} WHERE f.path BETWEEN ? AND ? ORDER BY {NEWEST}", *within)
+            or [
+                entity_id
+                for directory, name in _splits(path)
+                for entity_id in self._ids(
+                    f"{above} AND path BETWEEN ? AND ?)", directory, f"{name}/", f"{name}0"
+                )
+            ]
         )
-        return [row["entity_id"] for row in self.record.query(query, (value, path))]
+
+    def _read_sets(self, path: str) -> list[str]:
+        """What programs read of a directory: each time it may have been other files."""
+        return self._ids(
+            f"{FILES} WHERE f.path = ? AND e.kind = 'files' AND g.entity_id IS NULL "
+            f"ORDER BY {NEWEST}",
+            path,
+        )
+
+    def _ids(self, query: str, *values: str) -> list[str]:
+        return [next(iter(row.values())) for row in self.record.query(query, values)]
 
     def reach(self, start: Iterable[str], direction: str) -> dict[str, dict[str, Row]]:
         """The part of the graph that is reached from some entities, back or forward."""
-        graph = self.sources if direction == "back" else self.results
         found: dict[str, dict[str, Row]] = {}
         waiting = list(start)
         while waiting:
-            one = waiting.pop()
-            if one not in found:
-                found[one] = graph.get(one, {})
-                waiting += found[one]
+            entity_id = waiting.pop()
+            if entity_id not in found:
+                found[entity_id] = self.steps(entity_id, direction)
+                waiting += found[entity_id]
         return found
 
     def node(self, entity_id: str) -> Row:
@@ -138,13 +193,24 @@ class Lineage:
         query = "SELECT directory, path FROM members WHERE set_id = ? ORDER BY path"
         return [os.path.join(d, p) for d, p in self.record.connection.execute(query, (entity_id,))]
 
-    def files(self, found: Iterable[str]) -> list[str]:
-        """The raw files among some entities: those that come of no file that is known."""
+    def files(self, found: Mapping[str, Iterable[str]]) -> list[str]:
+        """The raw files among what was reached back: those that come of no file that is known."""
+        kinds = {one: self._one("SELECT kind FROM entity WHERE id = ?", one)[0] for one in found}
+        files = [entity_id for entity_id in found if kinds[entity_id] in ("file", "files")]
+        results: dict[str, list[str]] = defaultdict(list)
+        for entity_id, sources in found.items():
+            for source_id in sources:
+                results[source_id].append(entity_id)
+        of_files: set[str] = set()
+        waiting = [result for entity_id in files for result in results[entity_id]]
+        while waiting:
+            entity_id = waiting.pop()
+            if entity_id not in of_files:
+                of_files.add(entity_id)
+                waiting += results[entity_id]
         raw: dict[str, None] = {}
-        kinds = {row["id"]: row["kind"] for row in self.record.query("SELECT id, kind FROM entity")}
-        files = {entity_id for entity_id, kind in kinds.items() if kind in ("file", "files")}
-        for entity_id in files.intersection(found):
-            if files & self.reach(self.sources[entity_id], "back").keys():
+        for entity_id in files:
+            if entity_id in of_files:
                 continue
             if kinds[entity_id] == "files":
                 raw.update(dict.fromkeys(self.members(entity_id)))
@@ -184,3 +250,13 @@ class Lineage:
         cursor = self.record.connection.cursor()
         cursor.row_factory = sqlite3.Row
         return cursor.execute(query, (value,)).fetchone()
+
+
+def _splits(path: str) -> Iterator[tuple[str, str]]:
+    """Each directory above a path, with the path below it; the nearest first."""
+    directory = os.path.dirname(path)
+    while directory != path:
+        yield directory, os.path.relpath(path, directory)
+        if directory == os.path.dirname(directory):
+            return
+        directory = os.path.dirname(directory)

@@ -74,12 +74,14 @@ def lineage(
 def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool) -> None:
     out = console()
     shown: set[str] = set()
-    graph = found.sources if direction == "back" else found.results
+    trees = []
     for one in start:
         title = "came of" if direction == "back" else "was made into"
         root = Tree(Text.assemble(_label(found.node(one)), " ", (title, "bold")))
         _grow(root, found, one, direction, shown)
-        if not graph.get(one) and not root.children:
+        trees.append(root)
+    for root in [tree for tree in trees if tree.children] or trees[:1]:
+        if not root.children:
             root.add(Text("nothing that is recorded", "dim"))
         out.print(root, soft_wrap=True)
     if direction == "back" and not perhaps:
@@ -91,11 +93,10 @@ def _grow(root: Tree, found: Lineage, start: str, direction: str, shown: set[str
 
     Without recursion: a model that was trained on a thousand times has as many generations.
     """
-    graph = found.sources if direction == "back" else found.results
     waiting: list[tuple[Tree, str, str | None]] = []
 
     def visit(tree: Tree, one: str) -> None:
-        steps = graph.get(one, {})
+        steps = found.steps(one, direction)
         if one in shown:
             if steps:
                 tree.add(Text("as above", "dim"))
@@ -112,7 +113,7 @@ def _grow(root: Tree, found: Lineage, start: str, direction: str, shown: set[str
             for use in found.uses(one):
                 tree.add(Text(_program(found.activity(use["id"])), "dim"))
             continue
-        node, row = found.node(other), graph[one][other]
+        node, row = found.node(other), found.steps(one, direction)[other]
         if _is_between(found, node) or _is_same_file(found, one, node, row):
             visit(tree, other)
             continue
@@ -138,7 +139,7 @@ def _is_same_file(found: Lineage, one: str, node: Row, row: Row) -> bool:
 
 def _as_written(found: Lineage, node: Row) -> Row:
     """A file that was read where it was written stands for both."""
-    for other, row in found.sources[node["id"]].items():
+    for other, row in found.steps(node["id"], "back").items():
         if _is_same_file(found, node["id"], found.node(other), row):
             return {**node, "made_by": found.node(other)["made_by"]}
     return node

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 
@@ -27,7 +26,7 @@ def file_of(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
         return
     file, name = found[0], scope.local(row["id"])
     is_set = row["kind"] == "files"
-    members = _members(scope, file["sha256"]) if is_set else []
+    members = _members(scope, row["id"]) if is_set and (file["files"] or 0) <= MEMBERS_LIMIT else []
     special = TYPES.get(file["role"])
     yield Statement(
         "entity",
@@ -68,9 +67,7 @@ def content_of(name: str, sha256: str, size: int | None) -> Iterator[Statement]:
     yield Statement("specializationOf", None, (name, bytes_))
 
 
-def _members(scope: Scope, digest: str | None) -> list[str]:
+def _members(scope: Scope, entity_id: str) -> list[str]:
     """The paths of a set's files, below its directory."""
-    for row in scope.rows("SELECT files, entries FROM manifest WHERE sha256 = ?", digest):
-        if row["files"] <= MEMBERS_LIMIT:
-            return [str(entry[0]) for entry in json.loads(row["entries"])]
-    return []
+    query = "SELECT path FROM members WHERE set_id = ? ORDER BY path"
+    return [path for (path,) in scope.tuples(query, entity_id)]

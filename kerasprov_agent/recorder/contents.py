@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable
 
 from kerasprov_agent import clock
-from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.recorder.file import File, FileSet
 from kerasprov_agent.recorder.files import Files
-from kerasprov_agent.store.operations import forget_entity, insert, update
+from kerasprov_agent.store.operations import forget_entity, manifest, update
 from kerasprov_agent.tracing import hashing
 
 SET_QUIET_SECONDS = 3.0
@@ -19,6 +18,8 @@ WRITTEN_QUIET_SECONDS = 1.0
 """A file that was not changed for so long is taken as written."""
 RACY_SECONDS = 2.0
 """A file that was changed later than this may be changed again within the same time stamp."""
+MEMBERS_AT_ONCE = 1000
+"""So many files of a set are written down in one transaction."""
 
 GoOn = Callable[[], bool]
 
@@ -122,8 +123,11 @@ class Contents(Files):
                 [name, file.version and file.version[2], *file.hash]
                 for name, file in zip(names, files, strict=True)
             ]
-            row = {"sha256": digest, "files": len(entries), "entries": to_json(entries)}
-            self._write(insert("manifest", row))
+            # The training waits for as long as one of these takes.
+            for start in range(0, len(entries), MEMBERS_AT_ONCE):
+                is_last = start + MEMBERS_AT_ONCE >= len(entries)
+                some = entries[start : start + MEMBERS_AT_ONCE]
+                self._write(manifest(digest, some, len(entries) if is_last else None))
         return self._set_hashed(found, members, digest, version)
 
     def _set_hashed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from kerasprov_agent.store.operations import Catalogue, quoted
 from kerasprov_agent.store.text import Stored
@@ -10,6 +11,10 @@ from kerasprov_agent.store.text import Stored
 OWN = "execution_id = :execution"
 OF_RUNS = "run_id IN (SELECT id FROM run WHERE execution_id = :execution)"
 OF_ENTITIES = "entity_id IN (SELECT id FROM entity WHERE execution_id = :execution)"
+OF_SETS = (
+    "IN (SELECT m.number FROM manifest m JOIN file f ON f.sha256 = m.sha256 "
+    "JOIN entity e ON e.id = f.entity_id WHERE e.execution_id = :execution)"
+)
 OF_SEARCHES = "search_id IN (SELECT id FROM search WHERE execution_id = :execution)"
 IN_ORDER = (
     ("source", "1"),
@@ -22,7 +27,8 @@ IN_ORDER = (
     ("layer", "1"),
     ("entity", OWN),
     ("file", OF_ENTITIES),
-    ("manifest", "1"),
+    ("manifest", f"number {OF_SETS}"),
+    ("member", f"manifest {OF_SETS}"),
     ("array", OF_ENTITIES),
     ("compile", OWN),
     ("search", OWN),
@@ -40,7 +46,9 @@ IN_ORDER = (
     ("generated", OF_ENTITIES),
     ("derived", OF_ENTITIES),
 )
-"""Tables that are shared by content are taken whole; the rest by execution."""
+"""Tables that are shared by content are taken whole where they are small; the rest by execution."""
+SHARED = ("source", "package", "architecture", "layer", "manifest", "member")
+"""What several executions may have in common."""
 
 
 def copy_execution(
@@ -48,11 +56,11 @@ def copy_execution(
 ) -> None:
     """Copy an execution, with everything that belongs to it, in one transaction.
 
-    Run numbers are those of a file; the copy gets new ones where they are taken.
+    The numbers of runs and manifests are those of a file; the copy gets new ones.
     """
     catalogue = Catalogue()
     renamed = dict(source.execute("SELECT column_name, name FROM metric"))
-    numbers: dict[int, int] = {}
+    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}}
     target.execute("BEGIN IMMEDIATE")
     try:
         for table, condition in IN_ORDER:
@@ -75,10 +83,13 @@ def copy_execution(
 
 
 def _copy_row(
-    target: sqlite3.Connection, table: str, row: dict[str, object], numbers: dict[int, int]
+    target: sqlite3.Connection,
+    table: str,
+    row: dict[str, Any],
+    numbers: dict[str, dict[int, int]],
 ) -> None:
+    number = row.pop("number") if table in numbers else None
     if table == "run":
-        number = row.pop("number")
         name, tried = row["name"], 1
         while target.execute(
             "SELECT 1 FROM run WHERE name = ? AND id <> ?", (name, row["id"])
@@ -87,10 +98,13 @@ def _copy_row(
             name = f"{row['label']}-{tried}"
         row["name"] = name
     elif table == "epoch":
-        row["run"] = numbers[row["run"]]  # type: ignore[index]
+        row["run"] = numbers["run"][row["run"]]
+    elif table == "member":
+        row["manifest"] = numbers["manifest"][row["manifest"]]
     names = ", ".join(quoted(name) for name in row)
     marks = ", ".join("?" * len(row))
     target.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
-    if table == "run":
-        found = target.execute("SELECT number FROM run WHERE id = ?", (row["id"],)).fetchone()
-        numbers[number] = found[0]  # type: ignore[index]
+    if number is not None:
+        key = "id" if table == "run" else "sha256"
+        query = f"SELECT number FROM {table} WHERE {key} = ?"
+        numbers[table][number] = target.execute(query, (row[key],)).fetchone()[0]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kerasprov_agent.errors import Unusable
 from kerasprov_agent.store import filesystem, schema
+from kerasprov_agent.store.operations import add_manifest
 
 WRITE_PATIENCE = 0.05
 """Seconds that a training waits for another writer before it spools."""
@@ -33,8 +34,40 @@ def _add_original_hashes(connection: sqlite3.Connection) -> None:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_original_hashes)
-"""Tables from version n to n + 1; only ever added to, and each only adds to the file."""
+def _make_members_rows(connection: sqlite3.Connection) -> None:
+    """The members of a set were one JSON text, and which files were written stood elsewhere."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(manifest)")]
+    if "entries" not in columns:  # a new file
+        return
+    connection.execute("ALTER TABLE file ADD COLUMN written_at TEXT")
+    connection.execute(
+        "UPDATE file SET written_at = (SELECT at FROM generated g WHERE g.entity_id = "
+        "file.entity_id)"
+    )
+    connection.execute("DROP INDEX file_sha256")
+    # SQLite would rewrite the views of a person where a table that they name were renamed.
+    connection.execute("CREATE TEMP TABLE manifest_before AS SELECT * FROM main.manifest")
+    connection.execute("DROP TABLE main.manifest")
+    _create_missing(connection)
+    for sha256, files, entries in connection.execute(
+        "SELECT sha256, files, entries FROM manifest_before ORDER BY rowid"
+    ):
+        add_manifest(connection, {"sha256": sha256, "files": files, "entries": entries})
+    connection.execute("DROP TABLE temp.manifest_before")
+
+
+def _create_missing(connection: sqlite3.Connection) -> None:
+    """Make the tables, indexes and triggers of today's schema that are not there."""
+    names = {row[0] for row in connection.execute("SELECT name FROM main.sqlite_master")}
+    for statement in statements(schema.TABLES):
+        if re.findall(r"^CREATE \w+ (\w+)", statement, re.MULTILINE)[0] not in names:
+            connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create, _add_original_hashes, _make_members_rows,
+)  # fmt: skip
+"""Tables from version n to n + 1; only ever added to, and none loses what the file tells."""
 assert len(MIGRATIONS) == schema.VERSION
 
 

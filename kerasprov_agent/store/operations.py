@@ -5,9 +5,10 @@ Applying one twice does no more than applying it once.
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.store import schema, text
@@ -51,6 +52,14 @@ def replaced_architecture(architecture_id: str) -> Operation:
 def forget_entity(entity_id: str) -> Operation:
     """An entity that turned out to be a part of another, or to be gone without a trace."""
     return ("forget", "entity", {"id": entity_id}, {})
+
+
+def manifest(digest: str, entries: Sequence[Sequence[Any]], files: int | None = None) -> Operation:
+    """Files of a set: the path below the set's, bytes, sha256, partial_sha256 of each.
+
+    `files` tells how many they are in all, and comes with the last of them.
+    """
+    return insert("manifest", {"sha256": digest, "files": files, "entries": text.as_json(entries)})
 
 
 def measured(table: str, row: Row, metrics: Mapping[str, Any]) -> Operation:
@@ -150,7 +159,9 @@ def quoted(name: str) -> str:
 def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catalogue) -> None:
     """Carry out one operation; the caller holds the transaction."""
     what, table, row, further = operation
-    if what == "insert":
+    if what == "insert" and table == "manifest":
+        add_manifest(connection, row)
+    elif what == "insert":
         complete = {"run": _named, "execution": _in_job, "source": _compressed}.get(table)
         _insert(connection, table, complete(connection, row) if complete else row)
     elif what == "update":
@@ -180,6 +191,22 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
         f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",
         tuple(map(text.bindable, row.values())),
     )
+
+
+def add_manifest(connection: sqlite3.Connection, row: Row) -> None:
+    """Write down the files of a set, or some of them; `entries` is JSON, see `manifest`."""
+    connection.execute(
+        "INSERT INTO manifest (sha256) VALUES (?) ON CONFLICT DO NOTHING", (row["sha256"],)
+    )
+    (number,) = connection.execute(
+        "SELECT number FROM manifest WHERE sha256 = ?", (row["sha256"],)
+    ).fetchone()
+    connection.executemany(
+        "INSERT INTO member VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        ((number, *entry) for entry in json.loads(row["entries"])),
+    )
+    if row["files"] is not None:
+        connection.execute("UPDATE manifest SET files = ? WHERE number = ?", (row["files"], number))
 
 
 def _update(

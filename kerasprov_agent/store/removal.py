@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from kerasprov_agent.store.copying import IN_ORDER
+from kerasprov_agent.store import copying
 
 OF_RUN = ("param", "optimizer", "change", "event", "callback")
 SHARED = (
     ("architecture", "id", ("run.architecture_id", "entity.architecture_id")),
-    ("manifest", "sha256", ("file.sha256",)),
     (
         "source",
         "sha256",
@@ -70,8 +69,8 @@ def _delete_execution(connection: sqlite3.Connection, execution_id: str) -> None
     # Another program may have used what this one made: then only that it did is forgotten.
     entities = "(SELECT id FROM entity WHERE execution_id = :execution)"
     connection.execute(f"DELETE FROM derived WHERE source_id IN {entities}", own)
-    for table, condition in reversed(IN_ORDER):
-        if condition != "1":
+    for table, condition in reversed(copying.IN_ORDER):
+        if table not in copying.SHARED:
             connection.execute(f"DELETE FROM {table} WHERE {condition}", own)
 
 
@@ -92,6 +91,13 @@ def _sweep_shared(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM layer WHERE architecture_id NOT IN (SELECT id FROM architecture)"
     )
+    # A set whose members are still being written down has no file that refers to it yet.
+    without_file = (
+        "(SELECT number FROM manifest WHERE files IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM file f WHERE f.sha256 = manifest.sha256))"
+    )
+    connection.execute(f"DELETE FROM member WHERE manifest IN {without_file}")
+    connection.execute(f"DELETE FROM manifest WHERE number IN {without_file}")
     connection.execute(
         "DELETE FROM package WHERE packages_sha256 NOT IN "
         "(SELECT packages_sha256 FROM execution WHERE packages_sha256 IS NOT NULL)"

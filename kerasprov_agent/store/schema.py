@@ -22,7 +22,7 @@ __all__ = [
 APPLICATION_ID = 0x4B505256
 """Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
 
-VERSION = 2
+VERSION = 3
 """`PRAGMA user_version`. A file with a higher one is left alone."""
 
 TABLES = """
@@ -182,18 +182,30 @@ CREATE TABLE file (
     modified_at TEXT,
     sha256 TEXT,                   -- of the content; of a set the digest of its manifest
     partial_sha256 TEXT,           -- of parts of it, where it is larger than `hash_size`
-    version TEXT                   -- by which the hash is found again
+    version TEXT,                  -- by which the hash is found again
+    written_at TEXT                -- as `generated` tells it; NULL: it was read, or nobody knows
 );
 CREATE INDEX file_path ON file (path);
-CREATE INDEX file_sha256 ON file (sha256);
+CREATE INDEX file_content ON file (sha256, written_at);
 CREATE INDEX file_version ON file (version);
 
 -- The files of a set, by what is in them. Stored once.
 CREATE TABLE manifest (
-    sha256 TEXT PRIMARY KEY,       -- of the lines `<sha256>  <path>` in the order of the paths
-    files INTEGER NOT NULL,
-    entries TEXT NOT NULL          -- JSON: [[path below the set's, bytes, sha256, partial_sha256]]
+    number INTEGER PRIMARY KEY,    -- within this file
+    sha256 TEXT NOT NULL UNIQUE,   -- of the lines `<sha256>  <path>` in the order of the paths
+    files INTEGER                  -- NULL: its members are still being written down
 );
+
+-- A file of a set.
+CREATE TABLE member (
+    manifest INTEGER NOT NULL REFERENCES manifest (number),
+    path TEXT NOT NULL,            -- below the set's
+    bytes INTEGER,
+    sha256 TEXT,
+    partial_sha256 TEXT,
+    PRIMARY KEY (manifest, path)
+) WITHOUT ROWID;
+CREATE INDEX member_sha256 ON member (sha256);
 
 -- The arrays of a data set.
 CREATE TABLE array (
@@ -452,6 +464,15 @@ CREATE TABLE generated (
     at TEXT
 ) WITHOUT ROWID;
 
+-- The time stands beside the content too: one index then leads from a file that was read to the
+-- one that was written last before, however often the same content is read.
+CREATE TRIGGER file_written AFTER INSERT ON generated BEGIN
+    UPDATE file SET written_at = NEW.at WHERE entity_id = NEW.entity_id;
+END;
+CREATE TRIGGER file_not_written AFTER DELETE ON generated BEGIN
+    UPDATE file SET written_at = NULL WHERE entity_id = OLD.entity_id;
+END;
+
 CREATE TABLE derived (
     entity_id TEXT NOT NULL REFERENCES entity (id),
     source_id TEXT NOT NULL REFERENCES entity (id),
@@ -459,6 +480,7 @@ CREATE TABLE derived (
     confidence TEXT,               -- NULL: by what was done; else how it is known, see docs/lineage
     PRIMARY KEY (entity_id, source_id)
 ) WITHOUT ROWID;
+CREATE INDEX derived_source ON derived (source_id);
 """
 
 METRIC_COLUMN_LIMIT = 500

@@ -177,55 +177,53 @@ LEFT JOIN generated g ON g.entity_id = f.entity_id;
 -- One row a file of a set.
 CREATE VIEW members AS
 SELECT
-    f.entity_id AS set_id, f.path AS directory, json_extract(j.value, '$[0]') AS path,
-    json_extract(j.value, '$[1]') AS bytes, json_extract(j.value, '$[2]') AS sha256,
-    json_extract(j.value, '$[3]') AS partial_sha256
+    f.entity_id AS set_id, f.path AS directory, m.path, m.bytes, m.sha256, m.partial_sha256
 FROM file f
-JOIN entity e ON e.id = f.entity_id AND e.kind = 'files'
-JOIN manifest m ON m.sha256 = f.sha256
-JOIN json_each(m.entries) j;
+JOIN entity e ON e.id = f.entity_id AND +e.kind = 'files'
+JOIN manifest n ON n.sha256 = f.sha256
+JOIN member m ON m.manifest = n.number;
 
 -- One row a step of lineage: what `id` came of, by which activity, and how that is known. A file
--- that was read comes of the latest file of the same content that was written before, anywhere.
+-- that was read comes of the latest file of the same content that was written before, anywhere;
+-- one without any content of none.
 CREATE VIEW lineage AS
 SELECT d.entity_id AS id, d.source_id, d.activity_id, coalesce(d.confidence, 'done') AS confidence
 FROM derived d
 UNION ALL
-SELECT f.entity_id, (
-    SELECT o.entity_id FROM file o
-    JOIN generated g ON g.entity_id = o.entity_id
-    WHERE o.sha256 = f.sha256 AND o.entity_id <> f.entity_id AND g.at <= e.seen_at
-    ORDER BY g.at DESC LIMIT 1
-) AS origin, NULL, 'same_content'
+SELECT f.entity_id, o.entity_id, NULL, 'same_content'
 FROM file f
 JOIN entity e ON e.id = f.entity_id
-WHERE origin IS NOT NULL
+JOIN file o ON o.sha256 = f.sha256 AND o.entity_id = (
+    SELECT p.entity_id FROM file p
+    WHERE p.sha256 = f.sha256 AND p.entity_id <> f.entity_id AND p.written_at <= e.seen_at
+    ORDER BY p.written_at DESC LIMIT 1
+)
+WHERE f.bytes IS NOT 0
     AND NOT EXISTS (SELECT 1 FROM derived d WHERE d.entity_id = f.entity_id)
 UNION ALL
 SELECT DISTINCT m.set_id, o.entity_id, NULL, 'same_content'
 FROM members m
 JOIN entity e ON e.id = m.set_id
-JOIN file o ON o.sha256 = m.sha256
-JOIN generated g ON g.entity_id = o.entity_id AND g.at <= e.seen_at
-WHERE NOT EXISTS (SELECT 1 FROM generated w WHERE w.entity_id = m.set_id)
+JOIN file o ON o.sha256 = m.sha256 AND o.written_at <= e.seen_at
+WHERE m.bytes IS NOT 0
+    AND NOT EXISTS (SELECT 1 FROM generated w WHERE w.entity_id = m.set_id)
 UNION ALL
 SELECT DISTINCT f.entity_id, w.set_id, NULL, 'same_content'
-FROM members w
-JOIN generated g ON g.entity_id = w.set_id
-JOIN file f ON f.sha256 = w.sha256
-JOIN entity e ON e.id = f.entity_id AND e.kind = 'file' AND g.at <= e.seen_at
-WHERE NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = f.entity_id)
+FROM file f
+JOIN entity e ON e.id = f.entity_id AND +e.kind = 'file'
+JOIN members w ON w.sha256 = f.sha256
+JOIN generated g ON g.entity_id = w.set_id AND g.at <= e.seen_at
+WHERE f.bytes IS NOT 0
+    AND NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = f.entity_id)
 UNION ALL
 SELECT DISTINCT m.set_id, w.set_id, NULL, 'same_content'
 FROM members m
 JOIN entity e ON e.id = m.set_id
-JOIN members w ON w.sha256 = m.sha256 AND w.set_id <> m.set_id
-JOIN generated g ON g.entity_id = w.set_id AND g.at <= e.seen_at
-WHERE NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = m.set_id)
-    AND NOT EXISTS (
-        SELECT 1 FROM file a JOIN file b ON b.sha256 = a.sha256
-        WHERE a.entity_id = m.set_id AND b.entity_id = w.set_id
-    );
+JOIN file s ON s.entity_id = m.set_id
+JOIN members w ON w.sha256 = m.sha256
+JOIN file o ON o.entity_id = w.set_id AND o.sha256 <> s.sha256 AND o.written_at <= e.seen_at
+WHERE m.bytes IS NOT 0
+    AND NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = m.set_id);
 
 -- One row an execution that was imported, with what had to be mended.
 CREATE VIEW imports AS

@@ -14,6 +14,11 @@ from tests.conftest import DATA, kerasprov
 
 OLD = sorted(DATA.glob("schema_*.db.gz"))
 
+IN_ROWS_NOW = {("manifest", "entries")}
+"""What stands in rows of another table; the views tell of it as before."""
+TOLD_BEFORE = {("file", "written_at"), ("manifest", "number")}
+"""What new columns know from other columns."""
+
 
 @pytest.fixture(params=OLD, ids=[path.name.removesuffix(".db.gz") for path in OLD])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
@@ -50,7 +55,8 @@ def test_it_answers_as_it_did(old: Path) -> None:
     for name, rows in before.items():
         assert len(after[name]) == len(rows), name
         for row_after, row_before in zip(after[name], rows, strict=True):
-            assert row_after.items() >= row_before.items(), name
+            kept = {c: row_before[c] for c in row_before if (name, c) not in IN_ROWS_NOW}
+            assert row_after.items() >= kept.items(), name
     # What was added is unknown of what was recorded before.
     added = {
         (name, column)
@@ -59,7 +65,7 @@ def test_it_answers_as_it_did(old: Path) -> None:
         for column in row_after.keys() - row_before.keys()
         if row_after[column] is not None
     }
-    assert not added
+    assert added <= TOLD_BEFORE
 
 
 def test_it_has_the_schema_of_a_new_file(old: Path, tmp_path: Path) -> None:
