@@ -126,6 +126,17 @@ def _pass_on(exc: BaseException) -> None:
         traceback = traceback.tb_next
 
 
+def refusal(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Exception | None:
+    """Call a function; returns what it raised, save what is the program's own."""
+    try:
+        function(*args, **kwargs)
+    except Exception as problem:
+        if is_of_a_signal_handler(problem):
+            raise
+        return problem
+    return None
+
+
 def is_of_a_signal_handler(exc: BaseException) -> bool:
     """Whether a signal handler of the program's raised this: what we catch may not be ours."""
     traceback = exc.__traceback__

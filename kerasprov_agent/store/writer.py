@@ -116,12 +116,10 @@ class Writer:
         rejected: list[Any] = list(unreadable)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            try:
-                for operation in everything:
-                    apply(connection, operation, self._catalogue)
-            except Exception as exc:
-                if is_passing(exc) or guard.is_of_a_signal_handler(exc):
-                    raise
+            problem = guard.refusal(self._apply, connection, everything)
+            if problem is not None:
+                if is_passing(problem):
+                    raise problem
                 connection.execute("ROLLBACK")
                 self._catalogue.forget()
                 connection.execute("BEGIN IMMEDIATE")
@@ -136,6 +134,10 @@ class Writer:
                 connection.execute("ROLLBACK")
             raise
 
+    def _apply(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            apply(connection, operation, self._catalogue)
+
     def _apply_one_by_one(
         self, connection: sqlite3.Connection, operations: Sequence[Operation]
     ) -> list[Any]:
@@ -143,16 +145,13 @@ class Writer:
         rest = []
         for operation in operations:
             connection.execute("SAVEPOINT one")
-            try:
-                apply(connection, operation, self._catalogue)
-            except Exception as exc:
-                if is_passing(exc) or guard.is_of_a_signal_handler(exc):
-                    raise
+            problem = guard.refusal(apply, connection, operation, self._catalogue)
+            if problem is not None:
+                if is_passing(problem) or guard.debugging():
+                    raise problem
                 connection.execute("ROLLBACK TO one")
                 self._catalogue.forget()
-                rest.append([guard.in_words(exc), operation])
-                if guard.debugging():
-                    raise
+                rest.append([guard.in_words(problem), operation])
             connection.execute("RELEASE one")
         return rest
 

@@ -28,7 +28,7 @@ class Node:
     def __init__(self, kind: str, id: str, attributes: dict[str, list[Value]]) -> None:
         self.kind, self.id, self.attributes = kind, id, attributes
         self.types = tuple(map(str, attributes.get("prov:type", ())))
-        self.label = _without_directory(str(attributes.get("prov:label", [id])[0]))
+        self.label = str(attributes.get("prov:label", [id])[0])
         self.rows: list[tuple[str, str]] = []
         self.last = self
         self.count = 1
@@ -44,6 +44,7 @@ class Graph:
         self._relations: dict[str, list[tuple[str | None, ...]]] = {}
         for statement in statements:
             self._add(statement)
+        self._shorten_labels()
         self._join_programs()
         self._tell_contents()
         self._take_in_members()
@@ -65,6 +66,20 @@ class Graph:
             self.nodes.setdefault(node.id, node)
         else:
             self._relations.setdefault(statement.kind, []).append(statement.formal)
+
+    def _shorten_labels(self) -> None:
+        """Scripts, and programs by their command lines, are shown without the directories."""
+        paths = {
+            str(path)
+            for node in self.nodes.values()
+            for path in node.attributes.get("prov:location", ())
+        }
+        for node in self.nodes.values():
+            label = node.label
+            ends = [at for at, letter in enumerate(label) if letter == " "] + [len(label)]
+            if label.startswith("/"):
+                path = next((label[:end] for end in reversed(ends) if label[:end] in paths), "")
+                node.label = label[path.rfind("/") + 1 :]
 
     def _join_programs(self) -> None:
         """A file that one program wrote and another read is one node, where it has one name."""
@@ -192,12 +207,6 @@ class Graph:
         while id in self._alias:
             id = self._alias[id]
         return id
-
-
-def _without_directory(label: str) -> str:
-    """A label that begins with a path without the directories."""
-    path, space, rest = label.partition(" ")
-    return f"{path.rpartition('/')[2]}{space}{rest}" if path.startswith("/") else label
 
 
 def _pattern(node: Node) -> str:
