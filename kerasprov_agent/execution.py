@@ -8,7 +8,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import kerasprov_agent
 from kerasprov_agent import clock, guard, identity, import_hook, settings
@@ -17,9 +18,17 @@ from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.text import bindable
 from kerasprov_agent.store.writer import Writer
+from kerasprov_agent.tracing import worker
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 FACTS_SECONDS = 2.0
 """How long the end of a program waits for what git has not told yet."""
+LOG_SECONDS = 1.0
+"""What was recorded stands in SQLite's log alone for about so long; then the file itself has it."""
+DOCUMENT_SECONDS = 60.0
+"""A notebook's document is written at most so often while the kernel lives."""
 
 
 class Execution:
@@ -37,6 +46,9 @@ class Execution:
         self.when_late: Callable[[], object] | None = None
         """Called after what is written when the end has been written already."""
         self._told = False
+        self._in_log_since: float | None = None
+        self._documented_at = -DOCUMENT_SECONDS
+        self._document_is_due = False
         self._git = threading.Thread(target=self._ask_git_beside, name="kerasprov-git", daemon=True)
         try:
             self._git.start()
@@ -110,10 +122,14 @@ class Execution:
         with self._writing:
             self._writer.write([*self._begin, *operations, *self._found])
             self._begin, self._found = (), []
+        if self._in_log_since is None:
+            self._in_log_since = perf_counter()
         late = self.when_late
         if late is not None:
             self._writer.close()  # who writes last does not know that
             late()
+        else:
+            worker.start()
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query on the database."""
@@ -124,9 +140,42 @@ class Execution:
 
         A kernel seldom ends in order, so its document can't wait for the end.
         """
-        self._writer.checkpoint()
+        self._checkpoint()
         if self._program["kind"] == "notebook":
-            guard.call(self._write_document)
+            guard.call(self._update_document)
+
+    def checkpoint(self) -> bool:
+        """Bring the log into the file, beside the program; returns whether that is to come."""
+        since = self._in_log_since
+        if since is None:
+            return False
+        if perf_counter() - since < LOG_SECONDS:
+            return True
+        self._checkpoint()
+        return False
+
+    def _checkpoint(self) -> None:
+        self._in_log_since = None
+        self._writer.checkpoint()
+
+    def _update_document(self) -> None:
+        """Write a notebook's document now, or later, when the kernel is idle.
+
+        The more a notebook has trained, the longer its document takes.
+        """
+        wait = self._documented_at + DOCUMENT_SECONDS - perf_counter()
+        if wait <= 0:
+            self._write_document()
+            self._documented_at = perf_counter()
+        elif not self._document_is_due:
+            loop = _event_loop()
+            if loop is not None:
+                self._document_is_due = True
+                loop.call_later(wait, guard.call, self._document_when_idle)
+
+    def _document_when_idle(self) -> None:
+        self._document_is_due = False
+        self._update_document()
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
         """The program ends; `exc` is what it ends with. What was recorded since is added later."""
@@ -137,7 +186,7 @@ class Execution:
         if row.get("status") is None:
             row.update(outcomes.columns(exc))
         self.write([*self._cut_off(now), update("execution", row, {"id": self.id})])
-        self._writer.checkpoint()
+        self._checkpoint()
         self._writer.close()
         document = guard.call(self._write_document)
         if self.settings.verbose and not self._told:
@@ -186,6 +235,15 @@ class Execution:
     def abandon(self) -> None:
         """In a forked child: this is the parent's."""
         self._writer.abandon()
+
+
+def _event_loop() -> AbstractEventLoop | None:
+    """The loop in which a kernel runs one cell after the other; None outside of it."""
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
+    return guard.attempt(asyncio.get_running_loop)
 
 
 def _label(program: Mapping[str, Any]) -> str:

@@ -74,14 +74,18 @@ def keras_imported(facts: dict[str, Any]) -> None:
 
 
 def trace(go_on: Callable[[], bool]) -> bool:
-    """Write down which files were seen, and hash them; returns whether more is to be done."""
+    """Write down which files were seen, hash them, and bring SQLite's log into the file.
+
+    Returns whether more is to be done.
+    """
     if _current is None and not watching.has_written():
         return False
     with _tracing:
         recorder = current()
         recorder.files_seen()
         recorder.code_seen()
-        return recorder.hash_files(go_on)
+        to_be_hashed = recorder.hash_files(go_on)
+        return recorder.execution.checkpoint() or to_be_hashed
 
 
 def _trace_to_the_end(recorder: Recorder, limit: float = math.inf) -> None:

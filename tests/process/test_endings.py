@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -130,10 +131,46 @@ model.fit(x, y, epochs=1000, verbose=0, callbacks=[Slow()])
     assert shown(database)["run"]["status"] == "lost"
 
 
+def test_within_a_first_fit_the_file_has_what_its_log_has(tmp_path: Path) -> None:
+    script = (
+        TINY
+        + """
+import time
+class Waiting(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 3:
+            time.sleep(600)
+model.fit(x, y, epochs=5, verbose=0, callbacks=[Waiting()])
+"""
+    )
+    (tmp_path / "train.py").write_text(script)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "kerasprov_agent", "train.py"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    alone = tmp_path / "alone" / "kerasprov.db"
+    alone.parent.mkdir()
+    try:
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and child.poll() is None:
+            time.sleep(0.2)
+            if (tmp_path / "kerasprov.db").exists():
+                shutil.copy(tmp_path / "kerasprov.db", alone)
+                if len(rows_or_none(alone)) == 2:
+                    break
+        assert child.poll() is None
+        assert [found["epoch"] for found in rows_or_none(alone)] == [1, 2]
+    finally:
+        child.kill()
+        child.wait()
+
+
 def rows_or_none(database: Path) -> list[dict[str, Any]]:
     try:
         return rows(database, "SELECT * FROM epoch WHERE epoch >= 1")
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         return []
 
 
