@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kerasprov_agent import clock
@@ -66,6 +67,18 @@ class FileSet:
         if file.path not in self.members:
             self.members[file.path] = file
             self.changed_at, self.hashed = clock.now(), False
+
+    def replace(self, file: File) -> None:
+        """A file that the program has written, in place of the one that had its path before."""
+        self.members.pop(file.path, None)
+        self.add(file)
+
+    def renamed(self, paths: Mapping[str, str]) -> None:
+        """Files of it have other paths; each file knows its own already."""
+        if paths.keys() & self.members.keys():
+            files, self.members = list(self.members.values()), {}
+            for file in files:
+                self.replace(file)
 
     def size(self) -> dict[str, Any]:
         """The columns that tell how much it is."""

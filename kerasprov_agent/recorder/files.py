@@ -54,7 +54,7 @@ class Files(Base):
                 if one.path.startswith(self._own):
                     continue
                 if one.renamed_from is not None:
-                    operations += self._renamed(one.renamed_from, one.path)
+                    operations += self._renamed(one.renamed_from, one.path, one.at)
                 elif one.written:
                     operations += self._being_written(one)
                 else:
@@ -179,16 +179,20 @@ class Files(Base):
             file.look()  # the same file, opened again
             return []
         file = self._written[one.path] = File(one.path, None)
-        key = one.activity or self.execution.id, os.path.dirname(one.path)
+        return self._wrote(file, one.activity or self.execution.id, one.at)
+
+    def _wrote(self, file: File, activity: str, at: float) -> list[Operation]:
+        """Tell of a file that was written: alone, or with others of its directory."""
+        key = activity, os.path.dirname(file.path)
         if key in self._made_sets:
-            self._made_sets[key].add(file)
+            self._made_sets[key].replace(file)
             return []
         group = self._made_groups.setdefault(key, [])
         group.append(file)
         if len(group) > FOLD:
-            return self._fold_written(key, one.at)
-        operations = self._ensure(file, one.at)
-        return [*operations, self._generated(file.entity_id, one.activity, one.at)]
+            return self._fold_written(key, at)
+        operations = self._ensure(file, at)
+        return [*operations, self._generated(file.entity_id, activity, at)]
 
     def _fold_written(self, key: tuple[str, str], at: float) -> list[Operation]:
         """So many files that were written into one directory become one set."""
@@ -198,7 +202,7 @@ class Files(Base):
         self._made_sets[key] = found
         for file in self._made_groups.pop(key):
             if not file.pinned:
-                found.add(file)
+                found.replace(file)
                 found.origins += file.origins
                 if file.entity_id is not None:
                     operations.append(forget_entity(file.entity_id))
@@ -248,17 +252,76 @@ class Files(Base):
             read = [*sets, *files][:READ_BEFORE_LIMIT]
         self._write(*(rows.derived(entity_id, one, None, origins.READ_BEFORE) for one in read))
 
-    def _renamed(self, source: str, target: str) -> list[Operation]:
-        """A file got its name when it was whole, as careful programs do it."""
-        file = self._written.pop(source, None)
-        if file is None:
+    def _renamed(self, source: str, target: str, at: float) -> list[Operation]:
+        """Files got their names when they were whole, as careful programs do it.
+
+        `source` may be a directory: then all that was written in it has another path.
+        """
+        paths = {source: target} if source in self._written else {}
+        if not paths and os.path.isdir(target):
+            inside = os.path.join(source, "")
+            paths = {
+                path: os.path.join(target, path[len(inside) :])
+                for path in self._written
+                if path.startswith(inside)
+            }
+        if not paths:
             return []
-        file.path = target
-        self._written[target] = file
-        return [
-            update("file", {"path": target}, {"entity_id": file.entity_id}),
-            update("entity", {"name": os.path.basename(target)}, {"id": file.entity_id}),
-        ]
+        operations: list[Operation] = []
+        for before, path in paths.items():
+            file = self._written[path] = self._written.pop(before)
+            file.path = path
+            if before in self._unlinked:
+                self._unlinked.setdefault(path, []).extend(self._unlinked.pop(before))
+            if file.entity_id is not None:
+                operations += _named(file.entity_id, path)
+        if source in paths:
+            return [*operations, *self._regroup(source, target, at)]
+        return [*operations, *self._directory_renamed(source, target, paths)]
+
+    def _regroup(self, source: str, target: str, at: float) -> list[Operation]:
+        """A written file may have left one set, or group, for another one."""
+        file, operations = self._written[target], list[Operation]()
+        directories = {os.path.dirname(source), os.path.dirname(target)}
+        for key, found in list(self._made_sets.items()):
+            if key[1] == os.path.dirname(source) and found.members.get(source) is file:
+                if len(directories) == 1:
+                    found.renamed({source: target})
+                    continue
+                del found.members[source]
+                found.hashed = False
+                operations += self._wrote(file, key[0], at)
+                if not found.members:
+                    del self._made_sets[key]
+                    operations.append(forget_entity(found.entity_id))
+        if len(directories) > 1:
+            for key, group in list(self._made_groups.items()):
+                if key[1] == os.path.dirname(source) and file in group:
+                    group.remove(file)
+                    operations += self._wrote(file, key[0], at)
+        return operations
+
+    def _directory_renamed(
+        self, source: str, target: str, paths: Mapping[str, str]
+    ) -> list[Operation]:
+        inside, operations = os.path.join(source, ""), list[Operation]()
+
+        def moved(directory: str) -> str:
+            is_inside = os.path.join(directory, "").startswith(inside)
+            return target + directory[len(source) :] if is_inside else directory
+
+        for found in {id(one): one for one in (*self._made_sets.values(), *self._subsets)}.values():
+            found.renamed(paths)
+            if moved(found.path) != found.path:
+                found.path = moved(found.path)
+                operations += _named(found.entity_id, found.path)
+        self._made_sets = {
+            (by, moved(path)): found for (by, path), found in self._made_sets.items()
+        }
+        self._made_groups = {
+            (by, moved(path)): group for (by, path), group in self._made_groups.items()
+        }
+        return operations
 
     def file_written(self, path: str, role: str, activity_id: str, at: float) -> str | None:
         """A file or directory that an activity has made whole, such as a saved model.
@@ -330,3 +393,11 @@ class Files(Base):
         self._subsets.append(new)
         self._write(*operations, *self._grown_sets())
         return new.entity_id
+
+
+def _named(entity_id: str, path: str) -> list[Operation]:
+    """A file, or a set of files, has another name."""
+    return [
+        update("file", {"path": path}, {"entity_id": entity_id}),
+        update("entity", {"name": os.path.basename(path)}, {"id": entity_id}),
+    ]

@@ -191,6 +191,46 @@ if __name__ == "__main__":
 """
 
 
+RENAMING = """
+import os, numpy as np
+def write(path, number):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as stream: stream.write(f"{path} {number}")
+for number in range(15):
+    write(f"beside/{number}.tmp", number)
+    os.replace(f"beside/{number}.tmp", f"beside/{number}.txt")
+    write(f"work/{number}.part", number)
+    os.rename(f"work/{number}.part", f"moved/{number}.txt")
+    write(f"whole.tmp/part/{number}.txt", number)
+    write("again/tmp", number); os.replace("again/tmp", "again/state.txt")
+    if number < 3:
+        write(f"few.tmp/{number}.txt", number)
+os.rename("whole.tmp", "whole")
+os.rename("few.tmp", "few")
+"""
+
+
+def test_files_that_get_their_names_when_they_are_whole(tmp_path: Path) -> None:
+    (tmp_path / "moved").mkdir()
+    done = recorded(tmp_path, RENAMING, name="renaming.py")
+    assert done.returncode == 0, done.stderr.decode()
+    database = tmp_path / "kerasprov.db"
+    names = [f"{number}.txt" for number in range(15)]
+    query = "SELECT path, sha256 FROM members WHERE directory = ? ORDER BY path"
+    for directory in ("beside", "moved", "whole/part"):
+        place = tmp_path / directory
+        known = {one["path"]: one["sha256"] for one in rows(database, query, str(place))}
+        assert known == {name: sha256(place / name) for name in names}, directory
+    alone = {one["path"]: one["sha256"] for one in rows(database, "SELECT path, sha256 FROM file")}
+    for number in range(3):
+        path = tmp_path / "few" / f"{number}.txt"
+        assert alone[str(path)] == sha256(path)
+    (again,) = rows(database, query, str(tmp_path / "again"))
+    assert again == {"path": "state.txt", "sha256": sha256(tmp_path / "again" / "state.txt")}
+    paths = [path for path in alone if path.endswith((".tmp", ".part", "work", "/tmp"))]
+    assert not paths
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_what_forked_workers_open_is_the_parents(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
