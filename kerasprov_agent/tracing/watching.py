@@ -12,6 +12,7 @@ import sys
 
 from kerasprov_agent import clock, guard, identity
 from kerasprov_agent.tracing import versions
+from kerasprov_agent.tracing.marks import Marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 
 _seen: list[Seen] = []
 _last: dict[int, str] = {}
-_known: set[int] = set()
+_known = Marks()
 _collecting: list[collecting] = []
 _quiet: Any = _thread._local()
 _outside: tuple[str, ...] = ()
@@ -335,10 +336,8 @@ def _note(
         _last[_thread.get_ident()] = path
         for collected in _collecting:
             collected.paths[path] = None
-        key = hash((path, seen.activity, version, seen.by_input))
-        if key in _known:
+        if not _known.add(hash((path, seen.activity, version, seen.by_input))):
             return
-        _known.add(key)
     if _report_to is not None and not recording:
         _report(seen)
         return

@@ -1,0 +1,67 @@
+"""Numbers that were met before, in few bytes each: so that a file that is read again costs nothing.
+
+Imports nothing that Python has not loaded.
+"""
+
+from __future__ import annotations
+
+PLACES = 1 << 10
+"""So many places there are at first; each has 8 bytes, and at most two of three are taken."""
+PLACES_LIMIT = 1 << 20
+"""Beyond 8 MB all is forgotten: what is met again is then new."""
+_BITS = (1 << 64) - 1
+
+
+class Marks:
+    """A set of numbers of 64 bits.
+
+    Several threads may add at once. At worst a number is then forgotten, or told to be new twice.
+    """
+
+    def __init__(self) -> None:
+        self._table = _table(PLACES)
+        self._count = 0
+
+    def add(self, number: int) -> bool:
+        """Remember a number, negative ones too; returns whether it is new."""
+        mark = number & _BITS or 1  # zero is an empty place
+        table = self._table
+        if not _put(table, mark):
+            return False
+        self._count += 1
+        if self._count * 3 > len(table) * 2:
+            self._grow(table)
+        return True
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._table, self._count = _table(PLACES), 0
+
+    def _grow(self, table: memoryview) -> None:
+        if len(table) * 2 > PLACES_LIMIT:
+            self.clear()
+            return
+        larger = _table(len(table) * 2)
+        for mark in table:
+            if mark:
+                _put(larger, mark)
+        self._table = larger
+
+
+def _table(places: int) -> memoryview:
+    return memoryview(bytearray(places * 8)).cast("Q")
+
+
+def _put(table: memoryview, mark: int) -> bool:
+    last = len(table) - 1
+    # What `hash` gives for small integers differs in few bits.
+    place = (mark ^ mark >> 32) & last
+    for _ in range(last):
+        known = table[place]
+        if known == mark:
+            return False
+        if not known:
+            table[place] = mark
+            return True
+        place = (place + 1) & last
+    return True  # full, by threads that added at once: the next one makes it larger
