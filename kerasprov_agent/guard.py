@@ -158,7 +158,8 @@ def _is_signal_handler(frame: FrameType) -> bool:
     for name in names:
         value = frame.f_locals.get(name)
         given += value if type(value) is tuple else (value,)
-    is_number = any(isinstance(value, int) and value in _SIGNALS for value in given)
+    # What lies about its class, or raises when it is asked for it, is not asked.
+    is_number = any(issubclass(type(value), int) and value in _SIGNALS for value in given)
     return is_number and any(value is interrupted for value in given)
 
 

@@ -13,6 +13,7 @@ from kerasprov_agent.describe.values import (
     plain,
     public_name,
 )
+from kerasprov_agent.kinds import is_a
 
 # What a callback counts while it runs, and what Keras sets on every one; neither is a setting.
 STATE = frozenset(
@@ -66,6 +67,6 @@ def is_kind(callback: Any, name: str) -> bool:
 def _is_setting(value: Any) -> bool:
     if is_scalar(value):
         return True
-    if isinstance(value, (list, tuple)):
+    if is_a(value, (list, tuple)):
         return len(value) <= 20 and all(one is not None and is_scalar(one) for one in value)
-    return callable(value) and (isinstance(value, NAMED) or "__name__" in own_attributes(value))
+    return callable(value) and (is_a(value, NAMED) or "__name__" in own_attributes(value))

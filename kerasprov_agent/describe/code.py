@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasprov_agent.describe import redaction
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.store.text import as_bytes, exact
 from kerasprov_agent.tracing import versions
 
@@ -49,7 +50,7 @@ def program(started_by_runner: dict[str, str]) -> dict[str, Any]:
         kind = "command"
     # The program may have put anything there by now.
     words = [] if kind in ("notebook", "interactive") else list(getattr(sys, "argv", ()))[1:]
-    arguments = [exact(word) for word in words if isinstance(word, str)]
+    arguments = [exact(word) for word in words if is_a(word, str)]
     return {
         "kind": kind,
         "script": script,
@@ -120,7 +121,7 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
         if name in known or name == "__main__" or not issubclass(type(module), ModuleType):
             continue
         path = ModuleType.__getattribute__(module, "__dict__").get("__file__")
-        if isinstance(path, str) and path.endswith(".py"):
+        if is_a(path, str) and path.endswith(".py"):
             path = versions.absolute(path)
             if path == (main and versions.absolute(main)) or is_outside(path):
                 continue  # the script itself has a place of its own
@@ -133,7 +134,7 @@ def cells() -> list[str]:
     """The cells of this notebook in the order in which they ran; In[0] is empty."""
     main = sys.modules.get("__main__")
     found = getattr(main, "In", None) if "IPython" in sys.modules else None
-    return list(found) if isinstance(found, list) else []
+    return list(found) if is_a(found, list) else []
 
 
 def git(directory: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.describe import loaders, tf_data
 from kerasprov_agent.describe.values import dtype_name, list_shape, public_name
+from kerasprov_agent.kinds import is_a
 
 FEED_LIMIT = 64
 """At most so many arrays of one nested input are described."""
@@ -45,7 +46,7 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
             )
         else:
             facts["details"] = guard.attempt(loaders.details, x) or {}
-    elif _is_array(x) or isinstance(x, (list, tuple, dict)):
+    elif _is_array(x) or is_a(x, (list, tuple, dict)):
         arrays = [
             *_arrays(x, "x"),
             *_arrays(y, "y"),
@@ -82,7 +83,7 @@ def batch(found: Any) -> dict[str, Any]:
 
 def _by_role(found: Any) -> list[dict[str, Any]]:
     """The parts of what a dataset gives: x, or x and y, or these and sample_weight."""
-    parts = found if isinstance(found, (tuple, list)) else (found,)
+    parts = found if is_a(found, (tuple, list)) else (found,)
     return [
         row
         for role, part in zip(("x", "y", "sample_weight"), parts, strict=False)
@@ -108,11 +109,11 @@ def _is_array(value: Any) -> bool:
 def _arrays(value: Any, role: str, path: str = "") -> Iterator[dict[str, Any]]:
     if value is None:
         return
-    if isinstance(value, Mapping):
+    if is_a(value, Mapping):
         for key, item in value.items():
             yield from _arrays(item, role, f"{path}/{key}" if path else str(key))
-    elif isinstance(value, (list, tuple)):
-        if value and not _is_array(value[0]) and not isinstance(value[0], (list, tuple, Mapping)):
+    elif is_a(value, (list, tuple)):
+        if value and not _is_array(value[0]) and not is_a(value[0], (list, tuple, Mapping)):
             yield _array_row(role, path, value, [len(value)], type(value[0]).__name__)
             return
         for index, item in enumerate(value[:FEED_LIMIT]):

@@ -13,6 +13,7 @@ from kerasprov_agent.describe.values import (
     plain_dict,
     public_name,
 )
+from kerasprov_agent.kinds import is_a
 
 
 def length(dataset: Any) -> int | None:
@@ -33,7 +34,7 @@ def makes_batches(x: Any) -> bool:
     """Whether this is a generator, a PyDataset or Sequence, or a DataLoader."""
     names = ("PyDataset", "Sequence")
     return (
-        isinstance(x, GeneratorType)
+        is_a(x, GeneratorType)
         or is_torch(x)
         or any(
             cls.__name__ in names and cls.__module__.startswith(("keras.", "tf_keras."))
@@ -75,7 +76,7 @@ def torch_details(x: Any) -> dict[str, Any]:
 
 def details(x: Any) -> dict[str, Any]:
     """A generator's function and place; the plain attributes of a PyDataset of the user's."""
-    if isinstance(x, GeneratorType):
+    if is_a(x, GeneratorType):
         code = x.gi_code
         return {
             "function": x.__qualname__,

@@ -18,6 +18,7 @@ from kerasprov_agent.describe.values import (
     public_name,
     to_json,
 )
+from kerasprov_agent.kinds import is_a
 
 SEEING = ("tensorflow", "torch")
 """The backends on which a program may see what operations are executed to describe a model."""
@@ -94,7 +95,7 @@ def _walk(model: Any, prefix: str, above: set[int]) -> Iterator[tuple[str, Any]]
 def layers_of(model: Any) -> list[Any]:
     """The layers of a model; what else a program's own class calls `layers` are none."""
     found = attribute(model, "layers")
-    return [one for one in found if _is_layer(one)] if isinstance(found, (list, tuple)) else []
+    return [one for one in found if _is_layer(one)] if is_a(found, (list, tuple)) else []
 
 
 def _is_layer(value: Any) -> bool:
@@ -124,27 +125,27 @@ def _activation(layer: Any) -> str | None:
     if name in ACTIVATION_LAYERS:
         return name.lower()
     activation = attribute(layer, "activation")
-    return name_of(activation) if isinstance(activation, str) or callable(activation) else None
+    return name_of(activation) if is_a(activation, str) or callable(activation) else None
 
 
 def _dropout_rate(layer: Any) -> float | None:
     """The rate of a dropout layer, or the dropout of a recurrent or attention layer."""
     rate = attribute(layer, "rate") if "Dropout" in type(layer).__name__ else None
     rate = number(attribute(layer, "dropout") if rate is None else rate)
-    return None if rate is None or isinstance(rate, bool) else float(rate)
+    return None if rate is None or is_a(rate, bool) else float(rate)
 
 
 def _integer(value: Any) -> int | None:
-    return None if isinstance(number(value), bool) else integer(value)
+    return None if is_a(number(value), bool) else integer(value)
 
 
 def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if is_a(value, str) else None
 
 
 def _sizes(value: Any) -> str | None:
     """One size or several, as JSON."""
-    sizes = [_integer(one) for one in value] if isinstance(value, (list, tuple)) else None
+    sizes = [_integer(one) for one in value] if is_a(value, (list, tuple)) else None
     if sizes is not None:
         return None if None in sizes else to_json(sizes)
     size = _integer(value)
@@ -195,9 +196,9 @@ def compiled(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def name_of(value: Any) -> str | None:
     """A loss or metric by name: what the user wrote, a function's name, an object's class."""
-    if value is None or isinstance(value, str):
+    if value is None or is_a(value, str):
         return value
-    if isinstance(value, (list, tuple, dict)):
+    if is_a(value, (list, tuple, dict)):
         return to_json(names_of(value))
     own = None if hasattr(type(value), "get_config") else attribute(value, "__name__")
     return public_name(type(value)) if own is None else str(own)
@@ -205,9 +206,9 @@ def name_of(value: Any) -> str | None:
 
 def names_of(value: Any) -> Any:
     """As `name_of`, through lists and dicts."""
-    if isinstance(value, dict):
+    if is_a(value, dict):
         return {str(key): names_of(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if is_a(value, (list, tuple)):
         return [names_of(item) for item in value]
     return name_of(value)
 
@@ -218,7 +219,7 @@ def _detail(value: Any) -> str | None:
 
 def _boolean(value: Any) -> bool | None:
     held = number(value)
-    return held if isinstance(held, bool) else None
+    return held if is_a(held, bool) else None
 
 
 def _steps_per_execution(model: Any, arguments: Mapping[str, Any]) -> int | None:

@@ -11,6 +11,8 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from kerasprov_agent.kinds import is_a
+
 JAX = frozenset(("jax", "jaxlib"))
 VERBOSE = ("TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE")
 """Environment variables by which TensorFlow itself prints each operation."""
@@ -27,7 +29,7 @@ def number(value: Any) -> Any:
     Raises whatever the backend does where there is no single number.
     """
     value = getattr(value, "_value", value)
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or is_a(value, (bool, int, float)):
         return value
     package = library(value)
     if package == "tensorflow":

@@ -9,6 +9,7 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.describe import holdings, numbers
 from kerasprov_agent.describe.values import is_scalar, plain_dict, public_name, shortest
+from kerasprov_agent.kinds import is_a
 
 STATE = frozenset(("built", "iterations"))
 """Public attributes of an optimizer that are no settings."""
@@ -34,7 +35,7 @@ def optimizer(
         held, given = config.get(name), _written(value)
         # The literal says more than what came back from float32, unless it was changed since.
         if (
-            isinstance(given, float) and isinstance(held, float) and same_float32(given, held)
+            is_a(given, float) and is_a(held, float) and same_float32(given, held)
         ) or name not in config:
             config[name] = given
     return {
@@ -50,10 +51,10 @@ def _rate_within(config: Mapping[str, Any]) -> float | None:
     found: Any = config
     if "inner_optimizer" in config:
         found = config["inner_optimizer"]
-        while isinstance(found, dict) and "learning_rate" not in found:
+        while is_a(found, dict) and "learning_rate" not in found:
             found = found.get("config")
-    rate = found.get("learning_rate") if isinstance(found, dict) else None
-    return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
+    rate = found.get("learning_rate") if is_a(found, dict) else None
+    return float(rate) if is_a(rate, (int, float)) and not is_a(rate, bool) else None
 
 
 def _config(opt: Any, given_rate: float | None) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _config(opt: Any, given_rate: float | None) -> dict[str, Any]:
         else:
             with numbers.unguarded(package):
                 found = guard.attempt(lambda: opt.get_config())
-        if not isinstance(found, dict):
+        if not is_a(found, dict):
             found = {"learning_rate": rate} if hasattr(rate, "get_config") else {}
         excluded = _attribute(opt, "_exclude_from_weight_decay_pattern")
         excluded = excluded or _attribute(opt, "_exclude_from_weight_decay_names")
@@ -87,10 +88,9 @@ def _config_unseen(opt: Any, rate: float | None) -> dict[str, Any] | None:
     if type(opt).get_config.__module__.partition(".")[0] not in ("keras", "tf_keras"):
         return None
     asked = _without_variables(opt)
-    inner = vars(asked).get("inner_optimizer")
     config: dict[str, Any] = asked.get_config()
-    if inner is not None:
-        inner_config = _config_unseen(inner, rate)
+    if inner(asked) is not asked:
+        inner_config = _config_unseen(inner(asked), rate)
         config = {
             **config,
             "inner_optimizer": {**config["inner_optimizer"], "config": inner_config},
@@ -106,15 +106,15 @@ def _without_variables(opt: Any) -> Any:
     stand_in.__dict__.update(vars(opt))
     if not is_scheduled(opt):
         stand_in.__dict__["_learning_rate"] = 0.0
-    if "inner_optimizer" in stand_in.__dict__:
-        stand_in.__dict__["inner_optimizer"] = _without_variables(opt.inner_optimizer)
+    if inner(opt) is not opt:
+        stand_in.__dict__["inner_optimizer"] = _without_variables(inner(opt))
     return stand_in
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_a(value, dict):
         return {name: _written(item) for name, item in value.items()}
-    return shortest(value) if isinstance(value, float) else value
+    return shortest(value) if is_a(value, float) else value
 
 
 def _is_plain_callable(rate: Any) -> bool:
@@ -161,14 +161,14 @@ def counter(opt: Any) -> Any:
 
 
 def _counter(opt: Any) -> Any:
-    held = vars(vars(opt).get("inner_optimizer", opt))
+    held = vars(inner(opt))
     return held["_iterations" if "_iterations" in held else "iterations"]
 
 
 def count(counted: Any) -> int | None:
     """The number in an optimizer's counter; None if it can't be read, or not unseen."""
     number = guard.attempt(numbers.number, counted)
-    return int(number) if isinstance(number, (int, float)) else None
+    return int(number) if is_a(number, (int, float)) else None
 
 
 def iterations(opt: Any) -> int | None:
@@ -184,10 +184,15 @@ def same_float32(left: float, right: float) -> bool:
         return False
 
 
+def inner(opt: Any) -> Any:
+    """The optimizer whose loss another one scales; without such a one the optimizer itself."""
+    held = getattr(opt, "__dict__", {}).get("inner_optimizer")
+    return held if hasattr(type(held), "apply_gradients") else opt
+
+
 def is_scheduled(opt: Any) -> bool:
     """Whether a schedule or another function gives the learning rate."""
-    opt = _attribute(opt, "inner_optimizer") or opt
-    rate = _attribute(opt, "_learning_rate")
+    rate = _attribute(inner(opt), "_learning_rate")
     return callable(rate) and not hasattr(rate, "numpy") and not hasattr(rate, "shape")
 
 
@@ -196,14 +201,13 @@ def learning_rate(opt: Any) -> float | None:
 
     None if it is unknown, or if the program would see that it is fetched.
     """
-    opt = _attribute(opt, "inner_optimizer") or opt
-    return None if opt is None else guard.attempt(_learning_rate, opt)
+    return None if opt is None else guard.attempt(_learning_rate, inner(opt))
 
 
 def assigned_rate(value: Any) -> float | None:
     """The learning rate that a value becomes once assigned, which makes a float32 of it."""
     number = guard.attempt(numbers.number, value)
-    if not isinstance(number, (int, float)):
+    if not is_a(number, (int, float)):
         return None
     return shortest(struct.unpack("f", struct.pack("f", number))[0])
 
@@ -214,7 +218,7 @@ def loss_scale(opt: Any) -> float | None:
     if scale is None:
         scale = _attribute(opt, "initial_scale" if hasattr(opt, "built") else "loss_scale")
     number = guard.attempt(numbers.number, scale)
-    return float(number) if isinstance(number, (int, float)) else None
+    return float(number) if is_a(number, (int, float)) else None
 
 
 def _learning_rate(opt: Any) -> float | None:
@@ -226,7 +230,7 @@ def _learning_rate(opt: Any) -> float | None:
         with numbers.unguarded(package):
             rate = rate(opt.iterations)  # Keras 2 itself tells what it gave for the last step
     number = numbers.number(opt.learning_rate if rate is None else rate)
-    return shortest(float(number)) if isinstance(number, (int, float)) else None
+    return shortest(float(number)) if is_a(number, (int, float)) else None
 
 
 def _attribute(opt: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from kerasprov_agent import guard
+from kerasprov_agent.kinds import is_a
 
 
 def seeds(backend: str | None) -> dict[str, int]:
@@ -15,7 +16,7 @@ def seeds(backend: str | None) -> dict[str, int]:
         found["tensorflow"] = guard.attempt(_tensorflow)
     if backend == "torch":
         found["torch"] = guard.attempt(lambda: int(sys.modules["torch"].initial_seed()))
-    return {name: seed for name, seed in found.items() if isinstance(seed, int)}
+    return {name: seed for name, seed in found.items() if is_a(seed, int)}
 
 
 def _keras() -> int | None:

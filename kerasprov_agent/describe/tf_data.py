@@ -10,6 +10,7 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers
 from kerasprov_agent.describe.values import public_name
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import versions
 
 FILE_LIMIT = 100
@@ -105,7 +106,7 @@ def paths(x: Any) -> list[str]:
             values = tensor.numpy() if hasattr(tensor, "numpy") else None
             if values is None or not getattr(values, "size", 1):
                 continue
-            texts = [values] if isinstance(values, bytes) else values.reshape(-1)
+            texts = [values] if is_a(values, bytes) else values.reshape(-1)
             if os.path.isfile(texts[0]) and os.path.isfile(texts[-1]):
                 found.update(dict.fromkeys(os.fsdecode(text) for text in texts))
         kept = target(node) or ""
@@ -128,7 +129,7 @@ def path_of(value: Any) -> str | None:
     """The absolute path in a text, a path or an eager tensor; None where there is none."""
     if hasattr(value, "numpy"):
         value = value.numpy()
-    if not isinstance(value, (str, bytes, os.PathLike)) or not value:
+    if not is_a(value, (str, bytes, os.PathLike)) or not value:
         return None
     path = os.fsdecode(value)
     return None if "://" in path else versions.absolute(path)

@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers, redaction
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.store import text
 
 TEXT_LIMIT = 4096
@@ -37,20 +38,20 @@ def plain(value: Any, depth: int = 0) -> Plain:
 def _plain(value: Any, depth: int) -> Plain:
     if value is None:
         return None
-    if isinstance(value, (bool, int, float)):
+    if is_a(value, (bool, int, float)):
         return _builtin(value)
-    if isinstance(value, str):
+    if is_a(value, str):
         return redaction.text(text.exact(value))
     if depth > DEPTH_LIMIT:
         return f"<{type(value).__name__}>"
-    if isinstance(value, Mapping):
+    if is_a(value, Mapping):
         return plain_dict(value, depth + 1)
-    if isinstance(value, (list, tuple)):
+    if is_a(value, (list, tuple)):
         words = [item for item in value if type(item) is str]
         if len(words) == len(value) and any(word.startswith("-") for word in words):
             return list(redaction.arguments(words))  # a command line that the program runs
         return [plain(item, depth + 1) for item in value]
-    if isinstance(value, (set, frozenset)):
+    if is_a(value, (set, frozenset)):
         return sorted((plain(item, depth + 1) for item in value), key=to_json)
     return _from_object(value, depth)
 
@@ -61,19 +62,19 @@ def plain_dict(values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
 
 
 def _from_object(value: Any, depth: int) -> Plain:
-    if isinstance(value, bytes):
+    if is_a(value, bytes):
         return f"<{len(value)} bytes>"
     single = number(value)
     if single is not None:
         return single
-    if isinstance(value, type):
+    if is_a(value, type):
         return public_name(value)
     if has(value, "shape") and has(value, "dtype") and value.shape is not None:
         return f"<{type(value).__name__} {list_shape(value.shape)} {dtype_name(value.dtype)}>"
     if has(value, "get_config"):
         return described(value, depth)
     if callable(value):
-        is_named = isinstance(value, NAMED) or "__name__" in own_attributes(value)
+        is_named = is_a(value, NAMED) or "__name__" in own_attributes(value)
         return str(value.__name__ if is_named else type(value).__name__)
     if has(value, "__fspath__"):
         return str(os.fspath(value))
@@ -86,12 +87,9 @@ def has(value: Any, name: str) -> bool:
 
 
 def own_attributes(value: Any) -> Mapping[str, Any]:
-    """What stands in an object's `__dict__`; nothing where it has none."""
-    try:
-        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return found
+    """What stands in an object's `__dict__`; nothing where it has none, or tells of none."""
+    found = guard.ask(object.__getattribute__, value, "__dict__")
+    return found if is_a(found, Mapping) else {}
 
 
 def described(value: Any, depth: int = 0) -> dict[str, Any]:
@@ -117,13 +115,13 @@ def public_name(cls: type) -> str:
 
 def is_scalar(value: Any) -> bool:
     """Whether a value is None, a bool, a number of any library, or a text by itself."""
-    return value is None or isinstance(value, str) or number(value) is not None
+    return value is None or is_a(value, str) or number(value) is not None
 
 
 def storable(value: Any) -> bool | int | float | str | None:
     """A plain value as a column holds it: lists and dicts become JSON text."""
     simple = plain(value)
-    return to_json(simple) if isinstance(simple, (list, dict)) else simple
+    return to_json(simple) if is_a(simple, (list, dict)) else simple
 
 
 def number(value: Any) -> bool | int | float | None:
@@ -131,15 +129,15 @@ def number(value: Any) -> bool | int | float | None:
 
     None for everything else, texts among them: "3.5" is a text.
     """
-    if isinstance(value, (bool, int, float)):
+    if is_a(value, (bool, int, float)):
         return _builtin(value)
-    return None if isinstance(value, str) else guard.ask(_number, value)
+    return None if is_a(value, str) else guard.ask(_number, value)
 
 
 def _number(value: Any) -> bool | int | float | None:
     if has(value, "dtype"):
         held = numbers.number(value) if getattr(value, "shape", None) == () else None
-        return _builtin(held) if isinstance(held, (bool, int, float)) else None
+        return _builtin(held) if is_a(held, (bool, int, float)) else None
     # Decimal, Fraction
     return float(value) if hasattr(type(value), "as_integer_ratio") else None
 
@@ -151,16 +149,16 @@ def attribute(value: Any, name: str) -> Any:
 
 def integer(value: Any) -> int | None:
     """The whole number that a value is, as `range` would take it; None for anything else."""
-    if value is None or isinstance(value, str):
+    if value is None or is_a(value, str):
         return None
     return guard.attempt(lambda: int(operator.index(value)))
 
 
 def _builtin(value: bool | int | float) -> bool | int | float:
     """A number as one of Python's own types: subclasses may print or bind as something else."""
-    if isinstance(value, bool):
+    if is_a(value, bool):
         return value
-    return int(value) if isinstance(value, int) else float(value)
+    return int(value) if is_a(value, int) else float(value)
 
 
 @lru_cache(maxsize=256)
@@ -206,8 +204,8 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested configuration as one level: `{"schedule": {"rate": 1}}` → `{"schedule.rate": 1}`."""
     rows: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, dict) and value:
+        if is_a(value, dict) and value:
             rows.update(flat(value, f"{prefix}{key}."))
         else:
-            rows[f"{prefix}{key}"] = to_json(value) if isinstance(value, (list, dict)) else value
+            rows[f"{prefix}{key}"] = to_json(value) if is_a(value, (list, dict)) else value
     return rows

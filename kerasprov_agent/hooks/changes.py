@@ -9,6 +9,7 @@ from kerasprov_agent.describe import numbers, optimizers
 from kerasprov_agent.describe.values import NAMED, public_name
 from kerasprov_agent.hooks import calls, frames, loops
 from kerasprov_agent.hooks import optimizers as constructed
+from kerasprov_agent.kinds import is_a
 
 SETS_THE_RATE = frozenset(("LearningRateScheduler", "ReduceLROnPlateau"))
 BY_PROPERTY = frozenset(
@@ -37,7 +38,7 @@ class Setting:
     def is_of(self, optimizer: Any) -> bool:
         """Whether these are an optimizer's, or those of the one that scales its loss."""
         own = self._held.optimizer()
-        return own is optimizer or getattr(own, "inner_optimizer", None) is optimizer
+        return own is optimizer or optimizers.inner(own) is optimizer
 
     def look_whether_it_trains(self, only: bool | None) -> None:
         """Whether this optimizer has trained so far: `only` says it, else its counter does.
@@ -60,8 +61,9 @@ class Setting:
         if unchanged_unless_set and not self.setters and self.rate is not None:
             return None
         optimizer = self._held.optimizer()
-        inner = getattr(optimizer, "inner_optimizer", None) or optimizer
-        value = getattr(getattr(inner, "_learning_rate", None), "_value", None)
+        value = getattr(
+            getattr(optimizers.inner(optimizer), "_learning_rate", None), "_value", None
+        )
         # An array of JAX never changes, so the same one is not fetched again.
         if value is not None and value is self._value and hasattr(value, "is_deleted"):
             return None
@@ -228,7 +230,7 @@ def _sets_by_property(callback: Any) -> bool:
 
 def _is_of_keras(found: Any) -> bool:
     """Whether Keras wrote a callback or method; what a LambdaCallback does, the program wrote."""
-    cls = found if isinstance(found, NAMED) else type(found)
+    cls = found if is_a(found, NAMED) else type(found)
     package = str(cls.__module__).partition(".")[0]
     return package in ("keras", "tf_keras") and cls.__name__ != "LambdaCallback"
 

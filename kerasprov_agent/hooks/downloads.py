@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Any
 
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import functions, origins, watching
 
 
@@ -29,7 +30,7 @@ def _before_file(_function: Any, _args: Any, _kwargs: Any) -> bool:
 
 
 def _got(_token: bool, path: Any, exc: BaseException | None) -> None:
-    if exc is None and isinstance(path, (str, os.PathLike)):
+    if exc is None and is_a(path, (str, os.PathLike)):
         watching.note(os.fspath(path))
 
 

@@ -8,6 +8,7 @@ from kerasprov_agent import guard, process
 from kerasprov_agent.describe import data
 from kerasprov_agent.describe.metrics import metric
 from kerasprov_agent.hooks import calls, epochs, inputs, loops, training
+from kerasprov_agent.kinds import is_a
 
 
 def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.Evaluation | None:
@@ -42,9 +43,9 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
 def before_test_end(_wrapped: Any, _callbacks: Any, args: Any, kwargs: Any) -> None:
     """The results by name: `evaluate` itself returns them as a bare list."""
     call = calls.top()
-    if isinstance(call, calls.Evaluation):
+    if is_a(call, calls.Evaluation):
         logs = args[0] if args else kwargs.get("logs")
-        call.logs = dict(logs) if isinstance(logs, dict) else None
+        call.logs = dict(logs) if is_a(logs, dict) else None
 
 
 def after_evaluate(
@@ -55,7 +56,7 @@ def after_evaluate(
         return
     calls.pop(call)
     inputs.forget_codes(call.data_id)
-    found = result if isinstance(result, dict) else call.logs or {}
+    found = result if is_a(result, dict) else call.logs or {}
     results = {str(name): metric(value) for name, value in found.items()}
     training.write_feed(call.recorder, None, call.data_id, call.feed_facts)
     call.recorder.evaluation_ended(call.id, results, call.feed_facts or {}, exc)

@@ -9,6 +9,7 @@ from typing import Any
 from kerasprov_agent.describe.callbacks import is_kind
 from kerasprov_agent.describe.values import integer, plain, public_name
 from kerasprov_agent.hooks import calls
+from kerasprov_agent.kinds import is_a
 
 
 def first_epoch(call: calls.Fit, epoch: int, callbacks: Iterable[Any]) -> None:
@@ -68,4 +69,4 @@ def _has_restored(callback: Any, stopped: bool) -> bool | None:
 
 
 def _is_nan(loss: Any) -> bool:
-    return isinstance(loss, float) and not math.isfinite(loss)
+    return is_a(loss, float) and not math.isfinite(loss)

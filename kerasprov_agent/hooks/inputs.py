@@ -8,6 +8,7 @@ from weakref import ref
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import loaders
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import origins, watching
 
@@ -50,12 +51,12 @@ def _of_pipeline(x: Any, activity_id: str) -> list[origins.Origin]:
 
 def _codes(x: Any) -> list[CodeType]:
     """The code by which a generator, PyDataset or DataLoader gets its data."""
-    found = [x.gi_code if isinstance(x, GeneratorType) else None]
+    found = [x.gi_code if is_a(x, GeneratorType) else None]
     source = x.dataset if loaders.is_torch(x) else x
     if loaders.makes_batches(x) or not (hasattr(x, "shape") or hasattr(x, "element_spec")):
         names = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__")
         found += [getattr(getattr(type(source), name, None), "__code__", None) for name in names]
-    return [one for one in found if isinstance(one, CodeType)]
+    return [one for one in found if is_a(one, CodeType)]
 
 
 def forget_codes(data_id: str | None) -> None:

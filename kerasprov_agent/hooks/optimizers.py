@@ -10,6 +10,7 @@ from kerasprov_agent.describe import optimizers
 from kerasprov_agent.describe.values import is_scalar, plain_dict, to_json
 from kerasprov_agent.hooks import frames
 from kerasprov_agent.hooks.weak import ByIdentity
+from kerasprov_agent.kinds import is_a
 
 
 class Construction(NamedTuple):
@@ -59,7 +60,7 @@ def given_rate(optimizer: Any) -> float | None:
         return _assigned.get(optimizer)
     seen = _constructed.get(optimizer)
     rate = seen.given.get("learning_rate") if seen else None
-    return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
+    return float(rate) if is_a(rate, (int, float)) and not is_a(rate, bool) else None
 
 
 def describe(optimizer: Any) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from kerasprov_agent.describe.callbacks import is_kind
 from kerasprov_agent.describe.values import plain
 from kerasprov_agent.hooks import calls, frames, inputs, loops, training
 from kerasprov_agent.hooks import optimizers as constructed
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.recorder import Recorder
 from kerasprov_agent.tracing import hashing, versions, watching
 
@@ -75,7 +76,7 @@ def after_function(call: Saving, result: Any, exc: BaseException | None) -> None
 
 
 def _begin(name: str, model: Any, path: Any) -> Saving | None:
-    if not isinstance(path, (str, os.PathLike)) or isinstance(calls.top(), Saving):
+    if not is_a(path, (str, os.PathLike)) or is_a(calls.top(), Saving):
         return None
     # Resolved before the program may change its directory.
     call = Saving(process.current(), KINDS[name], versions.absolute(os.fspath(path)), model)

@@ -11,6 +11,7 @@ from kerasprov_agent import clock, guard, process
 from kerasprov_agent.describe import data, distribution, feeds, models
 from kerasprov_agent.describe.values import integer, public_name, storable, to_json
 from kerasprov_agent.hooks import calls, frames, inputs, optimizers, packages, searches, wrapping
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.recorder import Recorder, Run
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
@@ -145,7 +146,7 @@ def _begun(
         record,
         run.id,
         run.validation_data_id,
-        *(validation if isinstance(validation, (tuple, list)) else (validation,)),
+        *(validation if is_a(validation, (tuple, list)) else (validation,)),
     )
     call = calls.Fit(record, run, model)
     call.first_epoch = integer(given.get("initial_epoch")) or 0
@@ -164,7 +165,7 @@ def _training_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _validation_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
     found = given.get("validation_data")
-    if isinstance(found, (tuple, list)):
+    if is_a(found, (tuple, list)):
         return guard.attempt(data.dataset, *found[:3])
     return guard.attempt(data.dataset, found)
 
@@ -178,10 +179,10 @@ def _validation_source(given: Mapping[str, Any]) -> str | None:
 def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
     """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
     call = calls.top()
-    if exc is not None or not isinstance(call, (calls.Fit, calls.Evaluation)):
+    if exc is not None or not is_a(call, (calls.Fit, calls.Evaluation)):
         return
     facts = guard.attempt(feeds.feed, feed)
-    if isinstance(call, calls.Evaluation) or call.callbacks is None:
+    if is_a(call, calls.Evaluation) or call.callbacks is None:
         call.feed_facts = facts
     else:
         call.validation_facts = facts

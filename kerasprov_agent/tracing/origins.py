@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from kerasprov_agent import guard
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import fingerprints, hashing, versions
 from kerasprov_agent.tracing.versions import Version
 
@@ -141,9 +142,9 @@ def leaves(value: Any) -> Iterator[Any]:
     while stack and count < LEAVES_LIMIT:
         one = stack.pop()
         # No other mapping: an npz or HDF5 file is one, too, and would be read as a whole.
-        if isinstance(one, dict):
+        if is_a(one, dict):
             stack.extend(one.values())
-        elif isinstance(one, (list, tuple)):
+        elif is_a(one, (list, tuple)):
             stack.extend(one[:LEAVES_LIMIT] if len(one) < 1000 else ())
         elif getattr(one, "shape", None) is not None:
             count += 1
@@ -186,7 +187,7 @@ def _of_array(value: Any) -> Iterator[Origin]:
         yield Origin(source.files, SAME_BUFFER, source.entity_id)
         return
     name = getattr(array, "filename", None)  # of a memmap
-    if isinstance(name, str):
+    if is_a(name, str):
         yield Origin(files_of(name), SAME_BUFFER)
         return
     if not _is_mapped(array):
@@ -205,7 +206,7 @@ def _as_array(value: Any) -> Any:
     """
     import numpy as np
 
-    if isinstance(value, np.ndarray):
+    if is_a(value, np.ndarray):
         return value
     if hasattr(value, "dtypes") or hasattr(value, "iloc"):  # pandas
         types = {value.dtype} if value.ndim == 1 else {*value.dtypes}

@@ -9,6 +9,7 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import guard
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import functions, origins, readers, versions, watching
 from kerasprov_agent.tracing.versions import Version
 
@@ -47,7 +48,7 @@ def _opened(given: Any, image: Any, exc: BaseException | None) -> None:
     if exc is not None or watching.is_input_under_way():
         return
     path = readers.path_of(given)
-    if path is None and isinstance(given, io.BytesIO):
+    if path is None and is_a(given, io.BytesIO):
         path = _file_of_bytes(given)
     if path is not None:
         _know(image, (path, versions.of_path(path)))
@@ -78,7 +79,7 @@ def _made(file: File, image: Any, exc: BaseException | None) -> None:
 def _watch_pixels(image_class: Any) -> None:
     """numpy asks an image for its pixels by a property."""
     original = image_class.__dict__.get("__array_interface__")
-    if not isinstance(original, property) or original.fget is None:
+    if not is_a(original, property) or original.fget is None:
         return
     fget: Callable[[Any], dict[str, Any]] = original.fget
 

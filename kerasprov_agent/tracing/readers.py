@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import tf_data
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import functions, origins, versions, watching
 
 ARRAYS, PIECE, NOTED = "arrays", "piece", "noted"
@@ -62,11 +63,8 @@ def _before(_function: Any, args: Any, kwargs: Any) -> str | None:
 
 def path_of(value: Any) -> str | None:
     """The absolute path that a path or an open file stands for."""
-    if isinstance(value, (str, os.PathLike)):
-        text = os.fspath(value)
-    else:
-        text = getattr(value, "name", None)
-    if not isinstance(text, str) or "://" in text:
+    text = os.fspath(value) if is_a(value, (str, os.PathLike)) else getattr(value, "name", None)
+    if not is_a(text, str) or "://" in text:
         return None
     return versions.absolute(os.path.expanduser(text))
 

@@ -14,6 +14,7 @@ from weakref import ref
 
 from kerasprov_agent import guard, process
 from kerasprov_agent.describe import tf_data
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import functions, origins, versions, watching
 from kerasprov_agent.tracing.origins import Files, Origin
 from kerasprov_agent.tracing.versions import Version
@@ -44,7 +45,7 @@ class _Sample:
 
     def add(self, record: Any) -> None:
         """A record was written."""
-        if not isinstance(record, bytes):
+        if not is_a(record, bytes):
             return
         if not self._is_of_last_file(record):
             self._records.append(record)
@@ -202,7 +203,7 @@ def _features(record: bytes) -> list[tuple[str, Any]]:
 
 
 def _decoded(np: Any, values: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(values, bytes):
+    if not is_a(values, bytes):
         numbers = np.array(values)
         yield (
             numbers.dtype.name,

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import tf_data
+from kerasprov_agent.kinds import is_a
 from kerasprov_agent.tracing import functions, origins, readers, watching
 
 ENDINGS = {"save": ".npy", "savez": ".npz", "savez_compressed": ".npz"}
@@ -46,7 +47,7 @@ def _token(path: Any, data: Any, ending: str = "") -> Token | None:
     found = readers.path_of(path)
     if found is None or watching.is_quiet():
         return None
-    if ending and isinstance(path, (str, os.PathLike)) and not found.endswith(ending):
+    if ending and is_a(path, (str, os.PathLike)) and not found.endswith(ending):
         found += ending
     return found, origins.of(data)
 
@@ -105,7 +106,7 @@ def _before_write_file(_function: Any, args: Any, kwargs: Any) -> Token | None:
     if path is None or watching.is_quiet():
         return None
     content = contents.numpy() if hasattr(contents, "numpy") else contents
-    found = guard.attempt(tfrecords.of_content, content) if isinstance(content, bytes) else None
+    found = guard.attempt(tfrecords.of_content, content) if is_a(content, bytes) else None
     return path, found or []
 
 
