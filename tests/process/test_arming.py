@@ -41,7 +41,7 @@ def test_arming_imports_nothing() -> None:
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
     names = ("clock", "guard", "identity", "import_hook", "settings", "tracing")
-    names += ("tracing.versions", "tracing.watching", "tracing.worker")
+    names += ("tracing.marks", "tracing.versions", "tracing.watching", "tracing.worker")
     assert ours == {"kerasprov_agent", *(f"kerasprov_agent.{name}" for name in names)}
 
 
