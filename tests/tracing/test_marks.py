@@ -15,7 +15,9 @@ from kerasprov_agent.tracing.marks import Marks
 def test_it_is_a_set_of_numbers() -> None:
     generator, known, found = random.Random(3), Marks(), set[int]()
     for _ in range(50_000):
-        number = generator.randrange(2, 20_000) * generator.choice((-1, 1)) << generator.choice((0, 1, 40))
+        number = generator.randrange(2, 20_000) * generator.choice((-1, 1)) << generator.choice(
+            (0, 1, 40)
+        )
         assert known.add(number) is (number not in found)
         found.add(number)
     known.clear()
