@@ -18,7 +18,7 @@ from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.text import bindable
 from kerasprov_agent.store.writer import Writer
-from kerasprov_agent.tracing import worker
+from kerasprov_agent.tracing import watching
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -43,8 +43,8 @@ class Execution:
         self._writing = threading.RLock()
         self._begin: Sequence[Operation] = self._first_operations(keras)
         self._found: list[Operation] = []
-        self.when_late: Callable[[], object] | None = None
-        """Called after what is written when the end has been written already."""
+        self.when_written: Callable[[], object] | None = None
+        """Called after each write: for what is done beside the program, or at its very end."""
         self._told = False
         self._in_log_since: float | None = None
         self._documented_at = -DOCUMENT_SECONDS
@@ -124,12 +124,8 @@ class Execution:
             self._begin, self._found = (), []
         if self._in_log_since is None:
             self._in_log_since = perf_counter()
-        late = self.when_late
-        if late is not None:
-            self._writer.close()  # who writes last does not know that
-            late()
-        else:
-            worker.start()
+        if self.when_written is not None:
+            self.when_written()
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query on the database."""
@@ -152,11 +148,11 @@ class Execution:
         if perf_counter() - since < LOG_SECONDS:
             return True
         self._checkpoint()
-        return False
+        return self._in_log_since is not None
 
     def _checkpoint(self) -> None:
-        self._in_log_since = None
-        self._writer.checkpoint()
+        # While somebody reads, a part of the log has to stay: that is tried once more.
+        self._in_log_since = None if self._writer.checkpoint() else perf_counter()
 
     def _update_document(self) -> None:
         """Write a notebook's document now, or later, when the kernel is idle.
@@ -175,7 +171,8 @@ class Execution:
 
     def _document_when_idle(self) -> None:
         self._document_is_due = False
-        self._update_document()
+        with watching.quiet():
+            self._update_document()
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
         """The program ends; `exc` is what it ends with. What was recorded since is added later."""
@@ -231,6 +228,10 @@ class Execution:
         path = os.path.join(self.settings.prov, name)
         documents.write_file(self.settings.db, self.id, path, self.settings.base)
         return path
+
+    def close(self) -> None:
+        """Close the database, which the next write opens again."""
+        self._writer.close()
 
     def abandon(self) -> None:
         """In a forked child: this is the parent's."""

@@ -58,6 +58,7 @@ def current() -> Recorder:
             if _leaving:
                 _await_what_is_late(_current)
             else:
+                _current.execution.when_written = worker.start
                 worker.start()
             if not _current.execution.settings.files:
                 watching.stop()
@@ -192,7 +193,7 @@ def _finish(exc: BaseException | None, at_exit: bool) -> None:
             forget()
     if recorder is None:
         return
-    recorder.execution.when_late = None
+    recorder.execution.when_written = None
     with watching.quiet():
         guard.call(_trace_to_the_end, recorder)
         watching.recording = at_exit
@@ -210,19 +211,23 @@ def _wait() -> None:
 
 def _await_what_is_late(recorder: Recorder) -> None:
     """From now on the end follows on whatever is recorded."""
-    recorder.execution.when_late = lambda: guard.always(_end_again, recorder)
+    recorder.execution.when_written = lambda: guard.always(_end_again, recorder)
 
 
 def _end_again(recorder: Recorder) -> None:
     """Write the end of the record once more, unless something goes on in this thread."""
     execution = recorder.execution
-    if execution.when_late is None or watching.is_under_way():
+    again = execution.when_written
+    if again is None:
         return
-    again, execution.when_late = execution.when_late, None  # what is written here is not late
+    execution.close()  # what writes last does not know that it does
+    if watching.is_under_way():
+        return
+    execution.when_written = None  # what is written here is not late
     try:
         with watching.quiet():
             guard.call(_trace_to_the_end, recorder, LATE_SECONDS)
             watching.end_reports()
             execution.end(_raised, True, recorder.runs, recorder.epochs)
     finally:
-        execution.when_late = again
+        execution.when_written = again

@@ -43,7 +43,7 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
 def before_test_end(_wrapped: Any, _callbacks: Any, args: Any, kwargs: Any) -> None:
     """The results by name: `evaluate` itself returns them as a bare list."""
     call = calls.top()
-    if is_a(call, calls.Evaluation):
+    if isinstance(call, calls.Evaluation):
         logs = args[0] if args else kwargs.get("logs")
         call.logs = dict(logs) if is_a(logs, dict) else None
 

@@ -76,7 +76,7 @@ def after_function(call: Saving, result: Any, exc: BaseException | None) -> None
 
 
 def _begin(name: str, model: Any, path: Any) -> Saving | None:
-    if not is_a(path, (str, os.PathLike)) or is_a(calls.top(), Saving):
+    if not is_a(path, (str, os.PathLike)) or isinstance(calls.top(), Saving):
         return None
     # Resolved before the program may change its directory.
     call = Saving(process.current(), KINDS[name], versions.absolute(os.fspath(path)), model)

@@ -179,10 +179,10 @@ def _validation_source(given: Mapping[str, Any]) -> str | None:
 def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
     """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
     call = calls.top()
-    if exc is not None or not is_a(call, (calls.Fit, calls.Evaluation)):
+    if exc is not None or not isinstance(call, (calls.Fit, calls.Evaluation)):
         return
     facts = guard.attempt(feeds.feed, feed)
-    if is_a(call, calls.Evaluation) or call.callbacks is None:
+    if isinstance(call, calls.Evaluation) or call.callbacks is None:
         call.feed_facts = facts
     else:
         call.validation_facts = facts

@@ -13,10 +13,12 @@ from kerasprov_agent.tracing.origins import Origin
 class File:
     """A version of a file."""
 
-    __slots__ = ("entity_id", "hash", "hashed", "origins", "path", "pinned", "role", "version")
+    __slots__ = (
+        "entity_id", "hash", "hashed", "origins", "path", "pinned", "role", "seen_at", "version",
+    )  # fmt: skip
 
-    def __init__(self, path: str, version: versions.Version | None) -> None:
-        self.path, self.version = path, version
+    def __init__(self, path: str, version: versions.Version | None, seen_at: float) -> None:
+        self.path, self.version, self.seen_at = path, version, seen_at
         self.entity_id: str | None = None
         self.role: str | None = None
         self.hash: hashing.Hash = hashing.UNKNOWN

@@ -65,7 +65,7 @@ class Files(Base):
             self._link_written()
 
     def _read(self, one: Seen) -> list[Operation]:
-        file = self._version(one.path, one.version)
+        file = self._version(one.path, one.version, one.at)
         activity = one.activity or self.execution.id
         # What two inputs read does not become one set.
         key = activity, one.by_input, os.path.dirname(one.path)
@@ -77,7 +77,7 @@ class Files(Base):
             group.append(file)
             if len(group) > FOLD:
                 return [*self._fold(key, one.at), *self._fed(one, self._sets[key].entity_id)]
-        operations = [*self._ensure(file, one.at), *self._used(file, activity, one.at)]
+        operations = [*self._ensure(file), *self._used(file, activity, one.at)]
         return [*operations, *self._fed(one, str(file.entity_id))]
 
     def _fed(self, one: Seen, entity_id: str) -> list[Operation]:
@@ -90,8 +90,11 @@ class Files(Base):
     def _used(self, file: File, activity: str, at: float) -> list[Operation]:
         return [rows.used(activity, str(file.entity_id), "file", clock.iso(at))]
 
-    def _version(self, path: str, version: versions.Version | None) -> File:
-        """A file in a version; one that the program has written is that which it has written."""
+    def _version(self, path: str, version: versions.Version | None, at: float) -> File:
+        """A file in a version; what the program has written itself, it finds again.
+
+        `at`: when the program met it.
+        """
         written = self._written.get(path)
         if written is not None:
             written.look()
@@ -99,10 +102,10 @@ class Files(Base):
                 return written
         file = self._files.get((path, version))
         if file is None:
-            file = self._files[path, version] = File(path, version)
+            file = self._files[path, version] = File(path, version, at)
         return file
 
-    def _ensure(self, file: File, at: float) -> list[Operation]:
+    def _ensure(self, file: File) -> list[Operation]:
         """Make a file an entity, if it is none yet."""
         if file.entity_id is not None:
             return []
@@ -111,7 +114,7 @@ class Files(Base):
         name = os.path.basename(file.path)
         row = {"entity_id": file.entity_id, "path": file.path, "role": file.role, "files": 1}
         return [
-            self._entity(file.entity_id, "file", clock.iso(at), name=name),
+            self._entity(file.entity_id, "file", clock.iso(file.seen_at), name=name),
             insert("file", {**row, **file.state()}),
         ]
 
@@ -134,7 +137,9 @@ class Files(Base):
         if beside is not None and beside[1].path == parent:
             found = beside[1]
         else:
-            found, operations = self._new_set(parent if beside else directory, activity, at)
+            together = [*(beside[1].members.values() if beside else ()), *self._groups[key]]
+            path = parent if beside else directory
+            found, operations = self._new_set(path, together, activity, at)
             if beside is not None:
                 for file in beside[1].members.values():
                     found.add(file)
@@ -149,14 +154,21 @@ class Files(Base):
         return operations
 
     def _new_set(
-        self, path: str, activity: str | None, at: float, complete: bool = False
+        self,
+        path: str,
+        files: Iterable[File],
+        activity: str | None,
+        at: float,
+        complete: bool = False,
     ) -> tuple[FileSet, list[Operation]]:
-        found, stamp = FileSet(path, self._id("files"), complete), clock.iso(at)
+        """A set, seen since the first of its files was; its members are still to be added."""
+        found = FileSet(path, self._id("files"), complete)
+        seen_at = clock.iso(min([at, *(file.seen_at for file in files)]))
         row = {"entity_id": found.entity_id, "path": path, "role": "data"}
         return found, [
-            self._entity(found.entity_id, "files", stamp, name=os.path.basename(path)),
+            self._entity(found.entity_id, "files", seen_at, name=os.path.basename(path)),
             insert("file", row),
-            *([rows.used(activity, found.entity_id, "file", stamp)] if activity else []),
+            *([rows.used(activity, found.entity_id, "file", clock.iso(at))] if activity else []),
         ]
 
     def _all_sets(self) -> list[FileSet]:
@@ -178,36 +190,39 @@ class Files(Base):
         if file is not None and file.role is None:
             file.look()  # the same file, opened again
             return []
-        file = self._written[one.path] = File(one.path, None)
+        file = self._written[one.path] = File(one.path, None, one.at)
         return self._wrote(file, one.activity or self.execution.id, one.at)
 
     def _wrote(self, file: File, activity: str, at: float) -> list[Operation]:
         """Tell of a file that was written: alone, or with others of its directory."""
         key = activity, os.path.dirname(file.path)
-        if key in self._made_sets:
-            self._made_sets[key].replace(file)
-            return []
+        if key in self._made_sets and not file.pinned:
+            return self._join(self._made_sets[key], file)
         group = self._made_groups.setdefault(key, [])
         group.append(file)
         if len(group) > FOLD:
             return self._fold_written(key, at)
-        operations = self._ensure(file, at)
+        operations = self._ensure(file)
         return [*operations, self._generated(file.entity_id, activity, at)]
 
     def _fold_written(self, key: tuple[str, str], at: float) -> list[Operation]:
         """So many files that were written into one directory become one set."""
         activity, directory = key
-        found, operations = self._new_set(directory, None, at)
+        files = self._made_groups.pop(key)
+        found, operations = self._new_set(directory, files, None, at)
         operations.append(self._generated(found.entity_id, activity, at))
         self._made_sets[key] = found
-        for file in self._made_groups.pop(key):
+        for file in files:
             if not file.pinned:
-                found.replace(file)
-                found.origins += file.origins
-                if file.entity_id is not None:
-                    operations.append(forget_entity(file.entity_id))
-                    file.entity_id = None
+                operations += self._join(found, file)
         return operations
+
+    def _join(self, found: FileSet, file: File) -> list[Operation]:
+        """A written file becomes a member of a set; an entity of its own goes."""
+        found.replace(file)
+        found.origins += file.origins
+        entity_id, file.entity_id = file.entity_id, None
+        return [forget_entity(entity_id)] if entity_id is not None else []
 
     def _generated(self, entity_id: str | None, activity: str | None, at: float) -> Operation:
         activity = activity or self.execution.id
@@ -330,9 +345,9 @@ class Files(Base):
         """
         with self._guarding:
             if os.path.isdir(path):
-                found, operations = self._new_set(path, None, at, complete=True)
+                found, operations = self._new_set(path, (), None, at, complete=True)
                 for member in hashing.files_below(path, SAVED_FILES_LIMIT):
-                    found.add(File(member, versions.of_path(member)))
+                    found.add(File(member, versions.of_path(member), at))
                 self._subsets.append(found)
                 entity_id = found.entity_id
                 operations += self._grown_sets()
@@ -340,9 +355,9 @@ class Files(Base):
                 version = versions.of_path(path)
                 if version is None:
                     return None
-                file = self._written[path] = File(path, version)
+                file = self._written[path] = File(path, version, at)
                 file.role, file.pinned = role, True
-                operations = self._ensure(file, at)
+                operations = self._ensure(file)
                 entity_id = str(file.entity_id)
             self._write(
                 *operations,
@@ -364,17 +379,17 @@ class Files(Base):
         """
         with self._guarding:
             activity = activity_id or self.execution.id
-            files = [self._version(path, version) for path, version in dict(paths).items()]
+            files = [self._version(path, version, at) for path, version in dict(paths).items()]
             if len(files) > 1:
                 return self._set_of(files, activity, at)
             for file in files:
-                operations = self._pinned(file, role, at)
+                operations = self._pinned(file, role)
                 self._write(*operations, *self._used(file, activity, at))
                 return file.entity_id
             return None
 
-    def _pinned(self, file: File, role: str | None, at: float) -> list[Operation]:
-        operations = self._ensure(file, at)
+    def _pinned(self, file: File, role: str | None) -> list[Operation]:
+        operations = self._ensure(file)
         file.pinned = True
         if role and not file.role:
             file.role = role
@@ -388,7 +403,7 @@ class Files(Base):
                 self._write(rows.used(activity, existing.entity_id, "file", clock.iso(at)))
                 return existing.entity_id
         directory = os.path.commonpath([os.path.dirname(path) for path in wanted])
-        new, operations = self._new_set(directory, activity, at, complete=True)
+        new, operations = self._new_set(directory, files, activity, at, complete=True)
         new.members = wanted
         self._subsets.append(new)
         self._write(*operations, *self._grown_sets())

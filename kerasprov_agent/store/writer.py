@@ -254,14 +254,21 @@ class Writer:
                 guard.debug("can't ask: %s", exc)
             return []
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file, so that a copy of the file is whole."""
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file, so that a copy of the file is whole.
+
+        Returns whether all of it went there: what others still read has to stay in the log.
+        """
         with self._lock:
-            if self._connection is not None:
-                try:
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                except sqlite3.Error as exc:
-                    guard.debug("no checkpoint: %s", exc)
+            if self._connection is None:
+                return True
+            try:
+                query = "PRAGMA wal_checkpoint(PASSIVE)"
+                is_busy, in_log, moved = self._connection.execute(query).fetchone()
+            except sqlite3.Error as exc:
+                guard.debug("no checkpoint: %s", exc)
+                return False
+            return not is_busy and in_log == moved
 
     def close(self) -> None:
         """Store what still waits, and close the file."""

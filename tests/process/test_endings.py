@@ -105,13 +105,7 @@ class Slow(keras.callbacks.Callback):
 model.fit(x, y, epochs=1000, verbose=0, callbacks=[Slow()])
 """
     )
-    (tmp_path / "train.py").write_text(script)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "kerasprov_agent", "train.py"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        stderr=subprocess.DEVNULL,
-    )
+    child = started(tmp_path, script)
     database = tmp_path / "kerasprov.db"
     try:
         deadline = time.monotonic() + 120
@@ -143,13 +137,7 @@ class Waiting(keras.callbacks.Callback):
 model.fit(x, y, epochs=5, verbose=0, callbacks=[Waiting()])
 """
     )
-    (tmp_path / "train.py").write_text(script)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "kerasprov_agent", "train.py"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        stderr=subprocess.DEVNULL,
-    )
+    child = started(tmp_path, script)
     alone = tmp_path / "alone" / "kerasprov.db"
     alone.parent.mkdir()
     try:
@@ -165,6 +153,18 @@ model.fit(x, y, epochs=5, verbose=0, callbacks=[Waiting()])
     finally:
         child.kill()
         child.wait()
+
+
+def started(directory: Path, script: str) -> subprocess.Popen[bytes]:
+    """A script under the agent that goes on beside the test."""
+    (directory / "train.py").write_text(script)
+    return subprocess.Popen(
+        [sys.executable, "-m", "kerasprov_agent", "train.py"],
+        cwd=directory,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def rows_or_none(database: Path) -> list[dict[str, Any]]:
@@ -187,15 +187,8 @@ class Telling(keras.callbacks.Callback):
 model.fit(x, y, epochs=100000, verbose=0, callbacks=[Telling()])
 """
     )
-    (tmp_path / "train.py").write_text(script)
     for delay in range(12):
-        child = subprocess.Popen(
-            [sys.executable, "-m", "kerasprov_agent", "train.py"],
-            cwd=tmp_path,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        child = started(tmp_path, script)
         assert child.stdout is not None
         child.stdout.readline()
         time.sleep(0.05 + delay * 0.037)

@@ -337,3 +337,12 @@ def test_what_warns_while_we_look_is_not_heard(tmp_path: Path) -> None:
     assert told.count("UserWarning: once only") == 1 and "heard" in told
     runs = rows(tmp_path / "kerasprov.db", "SELECT model FROM runs WHERE layers = 1")
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize(
+    "program", ["objects_that_are_not_what_they_seem", "objects_that_count_what_is_asked"]
+)
+def test_objects_of_the_programs_are_left_in_peace(program: str, tmp_path: Path) -> None:
+    script = ROOT / "benchmarks/transparency/programs.py"
+    done = python(script, program, directory=tmp_path)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

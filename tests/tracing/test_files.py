@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import kerasprov_agent
 from kerasprov_agent import guard, process
+from kerasprov_agent.lineage import Lineage
+from kerasprov_agent.query import open_record
 from kerasprov_agent.tracing import hashing, versions
 from tests.conftest import ROOT, python, recorded, rows
 
@@ -207,11 +210,18 @@ for number in range(15):
         write(f"few.tmp/{number}.txt", number)
 os.rename("whole.tmp", "whole")
 os.rename("few.tmp", "few")
+for number in range(13):  # each comes of a file of its own
+    raw = np.load("raw.npy" if number < 12 else "last.npy")
+    np.save("work/prepared.npy", raw)
+    os.rename("work/prepared.npy", f"prepared/{number}.npy")
 """
 
 
 def test_files_that_get_their_names_when_they_are_whole(tmp_path: Path) -> None:
-    (tmp_path / "moved").mkdir()
+    for name in ("moved", "prepared"):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / "raw.npy", np.arange(8.0))
+    np.save(tmp_path / "last.npy", np.arange(9.0))
     done = recorded(tmp_path, RENAMING, name="renaming.py")
     assert done.returncode == 0, done.stderr.decode()
     database = tmp_path / "kerasprov.db"
@@ -229,6 +239,15 @@ def test_files_that_get_their_names_when_they_are_whole(tmp_path: Path) -> None:
     assert again == {"path": "state.txt", "sha256": sha256(tmp_path / "again" / "state.txt")}
     paths = [path for path in alone if path.endswith((".tmp", ".part", "work", "/tmp"))]
     assert not paths
+    # What a file came of stays with it, also where it joins the others late.
+    with open_record(str(database)) as record:
+        lineage = Lineage(record)
+        back = lineage.reach(lineage.find(str(tmp_path / "prepared")), "back")
+        raw = [str(tmp_path / name) for name in ("last.npy", "raw.npy")]
+        assert lineage.files(back) == raw
+        for path in raw:
+            forward = lineage.reach(lineage.find(path), "forward")
+            assert "prepared" in {lineage.node(one)["name"] for one in forward}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

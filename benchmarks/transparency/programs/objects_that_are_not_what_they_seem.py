@@ -77,4 +77,3 @@ for feed in {"x": x, "y": y}, {"x": Steps()}:
     history = model.fit(**feed, epochs=2, verbose=0, callbacks=[Slots(), Callback()])
     print(sorted(history.history)[:2], len(history.history["odd_0"]))
 print(len(model.evaluate(Steps(), verbose=0, return_dict=True)))
-

@@ -76,8 +76,8 @@ class Graph:
         }
         for node in self.nodes.values():
             label = node.label
-            ends = [at for at, letter in enumerate(label) if letter == " "] + [len(label)]
             if label.startswith("/"):
+                ends = [at for at, letter in enumerate(label) if letter == " "] + [len(label)]
                 path = next((label[:end] for end in reversed(ends) if label[:end] in paths), "")
                 node.label = label[path.rfind("/") + 1 :]
 
