@@ -28,6 +28,7 @@ IN_ORDER = (
     ("entity", OWN),
     ("file", OF_ENTITIES),
     ("manifest", f"number {OF_SETS}"),
+    ("content", f"number IN (SELECT content FROM member WHERE manifest {OF_SETS})"),
     ("member", f"manifest {OF_SETS}"),
     ("array", OF_ENTITIES),
     ("compile", OWN),
@@ -47,7 +48,7 @@ IN_ORDER = (
     ("derived", OF_ENTITIES),
 )
 """Tables that are shared by content are taken whole where they are small; the rest by execution."""
-SHARED = ("source", "package", "architecture", "layer", "manifest", "member")
+SHARED = ("source", "package", "architecture", "layer", "manifest", "content", "member")
 """What several executions may have in common."""
 
 
@@ -56,11 +57,11 @@ def copy_execution(
 ) -> None:
     """Copy an execution, with everything that belongs to it, in one transaction.
 
-    The numbers of runs and manifests are those of a file; the copy gets new ones.
+    The numbers of runs, manifests and contents are those of a file; the copy gets new ones.
     """
     catalogue = Catalogue()
     renamed = dict(source.execute("SELECT column_name, name FROM metric"))
-    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}}
+    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}, "content": {}}
     target.execute("BEGIN IMMEDIATE")
     try:
         for table, condition in IN_ORDER:
@@ -101,10 +102,13 @@ def _copy_row(
         row["run"] = numbers["run"][row["run"]]
     elif table == "member":
         row["manifest"] = numbers["manifest"][row["manifest"]]
+        row["content"] = numbers["content"][row["content"]]
     names = ", ".join(quoted(name) for name in row)
     marks = ", ".join("?" * len(row))
     target.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
     if number is not None:
-        key = "id" if table == "run" else "sha256"
-        query = f"SELECT number FROM {table} WHERE {key} = ?"
-        numbers[table][number] = target.execute(query, (row[key],)).fetchone()[0]
+        keys = {"run": ["id"], "content": ["sha256", "partial_sha256"]}.get(table, ["sha256"])
+        condition = " OR ".join(f"{key} = ?" for key in keys)
+        query = f"SELECT number FROM {table} WHERE {condition}"
+        values = [row[key] for key in keys]
+        numbers[table][number] = target.execute(query, values).fetchone()[0]

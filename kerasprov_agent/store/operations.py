@@ -201,9 +201,16 @@ def add_manifest(connection: sqlite3.Connection, row: Row) -> None:
     (number,) = connection.execute(
         "SELECT number FROM manifest WHERE sha256 = ?", (row["sha256"],)
     ).fetchone()
+    entries = json.loads(row["entries"])
     connection.executemany(
-        "INSERT INTO member VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        ((number, *entry) for entry in json.loads(row["entries"])),
+        "INSERT INTO content (bytes, sha256, partial_sha256) VALUES (?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        (content for _, *content in entries),
+    )
+    connection.executemany(
+        "INSERT INTO member SELECT ?, ?, number FROM content WHERE sha256 = ? OR "
+        "partial_sha256 = ? ON CONFLICT DO NOTHING",
+        ((number, path, *hashes) for path, _, *hashes in entries),
     )
     if row["files"] is not None:
         connection.execute("UPDATE manifest SET files = ? WHERE number = ?", (row["files"], number))

@@ -98,6 +98,7 @@ def _sweep_shared(connection: sqlite3.Connection) -> None:
     )
     connection.execute(f"DELETE FROM member WHERE manifest IN {without_file}")
     connection.execute(f"DELETE FROM manifest WHERE number IN {without_file}")
+    connection.execute("DELETE FROM content WHERE number NOT IN (SELECT content FROM member)")
     connection.execute(
         "DELETE FROM package WHERE packages_sha256 NOT IN "
         "(SELECT packages_sha256 FROM execution WHERE packages_sha256 IS NOT NULL)"

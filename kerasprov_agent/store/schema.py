@@ -196,16 +196,22 @@ CREATE TABLE manifest (
     files INTEGER                  -- NULL: its members are still being written down
 );
 
+-- What is in a file of a set. Stored once.
+CREATE TABLE content (
+    number INTEGER PRIMARY KEY,    -- within this file
+    bytes INTEGER,
+    sha256 TEXT UNIQUE,
+    partial_sha256 TEXT UNIQUE     -- of parts of it, where it is larger than `hash_size`
+);
+
 -- A file of a set.
 CREATE TABLE member (
     manifest INTEGER NOT NULL REFERENCES manifest (number),
     path TEXT NOT NULL,            -- below the set's
-    bytes INTEGER,
-    sha256 TEXT,
-    partial_sha256 TEXT,
+    content INTEGER NOT NULL REFERENCES content (number),
     PRIMARY KEY (manifest, path)
 ) WITHOUT ROWID;
-CREATE INDEX member_sha256 ON member (sha256);
+CREATE INDEX member_content ON member (content);
 
 -- The arrays of a data set.
 CREATE TABLE array (

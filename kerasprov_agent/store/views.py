@@ -177,11 +177,12 @@ LEFT JOIN generated g ON g.entity_id = f.entity_id;
 -- One row a file of a set.
 CREATE VIEW members AS
 SELECT
-    f.entity_id AS set_id, f.path AS directory, m.path, m.bytes, m.sha256, m.partial_sha256
+    f.entity_id AS set_id, f.path AS directory, m.path, c.bytes, c.sha256, c.partial_sha256
 FROM file f
 JOIN entity e ON e.id = f.entity_id AND +e.kind = 'files'
 JOIN manifest n ON n.sha256 = f.sha256
-JOIN member m ON m.manifest = n.number;
+JOIN member m ON m.manifest = n.number
+JOIN content c ON c.number = m.content;
 
 -- One row a step of lineage: what `id` came of, by which activity, and how that is known. A file
 -- that was read comes of the latest file of the same content that was written before, anywhere;
@@ -204,26 +205,29 @@ UNION ALL
 SELECT DISTINCT m.set_id, o.entity_id, NULL, 'same_content'
 FROM members m
 JOIN entity e ON e.id = m.set_id
+JOIN file s ON s.entity_id = m.set_id AND s.written_at IS NULL
 JOIN file o ON o.sha256 = m.sha256 AND o.written_at <= e.seen_at
 WHERE m.bytes IS NOT 0
-    AND NOT EXISTS (SELECT 1 FROM generated w WHERE w.entity_id = m.set_id)
 UNION ALL
-SELECT DISTINCT f.entity_id, w.set_id, NULL, 'same_content'
+SELECT DISTINCT f.entity_id, o.entity_id, NULL, 'same_content'
 FROM file f
 JOIN entity e ON e.id = f.entity_id AND +e.kind = 'file'
-JOIN members w ON w.sha256 = f.sha256
-JOIN generated g ON g.entity_id = w.set_id AND g.at <= e.seen_at
-WHERE f.bytes IS NOT 0
-    AND NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = f.entity_id)
+JOIN content c ON c.sha256 = f.sha256
+JOIN member w ON w.content = c.number
+JOIN manifest k ON k.number = w.manifest
+JOIN file o ON o.sha256 = k.sha256 AND o.written_at <= e.seen_at
+WHERE f.bytes IS NOT 0 AND f.written_at IS NULL
 UNION ALL
-SELECT DISTINCT m.set_id, w.set_id, NULL, 'same_content'
-FROM members m
-JOIN entity e ON e.id = m.set_id
-JOIN file s ON s.entity_id = m.set_id
-JOIN members w ON w.sha256 = m.sha256
-JOIN file o ON o.entity_id = w.set_id AND o.sha256 <> s.sha256 AND o.written_at <= e.seen_at
-WHERE m.bytes IS NOT 0
-    AND NOT EXISTS (SELECT 1 FROM generated n WHERE n.entity_id = m.set_id);
+SELECT DISTINCT s.entity_id, o.entity_id, NULL, 'same_content'
+FROM file s
+JOIN entity e ON e.id = s.entity_id
+JOIN manifest j ON j.sha256 = s.sha256
+JOIN member m ON m.manifest = j.number
+JOIN member w ON w.content = m.content AND w.manifest <> m.manifest
+JOIN manifest k ON k.number = w.manifest
+JOIN file o ON o.sha256 = k.sha256 AND o.written_at <= e.seen_at
+WHERE s.written_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM content c WHERE c.number = m.content AND c.bytes IS 0);
 
 -- One row an execution that was imported, with what had to be mended.
 CREATE VIEW imports AS
