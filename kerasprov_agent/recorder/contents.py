@@ -10,7 +10,7 @@ from kerasprov_agent import clock
 from kerasprov_agent.recorder.file import File, FileSet
 from kerasprov_agent.recorder.files import Files
 from kerasprov_agent.store.operations import forget_entity, manifest, update
-from kerasprov_agent.tracing import hashing
+from kerasprov_agent.tracing import hashing, watching
 
 SET_QUIET_SECONDS = 3.0
 """A set to which nothing was added for so long is hashed."""
@@ -18,6 +18,8 @@ WRITTEN_QUIET_SECONDS = 1.0
 """A file that was not changed for so long is taken as written."""
 RACY_SECONDS = 2.0
 """A file that was changed later than this may be changed again within the same time stamp."""
+BEHIND = 5000
+"""Where the program opens so many files meanwhile, they are written down before more is hashed."""
 MEMBERS_AT_ONCE = 1000
 """So many files of a set are written down in one transaction."""
 
@@ -86,9 +88,18 @@ class Contents(Files):
         if cached:
             file.hash, file.hashed = (cached[0][0], cached[0][1]), True
         elif go_on():
-            limit = self.execution.settings.hash_size
-            _hash(file, limit, go_on)
+            self._hash_now(file, go_on)
         return file.hashed
+
+    def _hash_now(self, file: File, go_on: GoOn) -> None:
+        """Hash a file; what was not finished in time is left for later, or for another thread."""
+        if watching.pending() > BEHIND:
+            self.files_seen()
+        if file.version is not None:
+            limit = self.execution.settings.hash_size
+            found = hashing.of_file(file.path, file.version, limit, go_on)
+            if found != hashing.UNKNOWN or go_on():
+                file.hash, file.hashed = found, True
 
     def _hash_set(self, found: FileSet, go_on: GoOn) -> bool:
         """Hash a set's files and write its manifest; returns whether that is done."""
@@ -99,59 +110,61 @@ class Contents(Files):
                     file.look()
                     if file.version is None:  # it is gone again
                         del found.members[path]
-            members = sorted(found.members.items())
-        keys = [_key(file) for _, file in members]
+            count = len(found)
+        keys = sorted((file.path, _key(file)) for file in found.files())
         version = None
-        if None not in keys:
-            version = hashlib.sha256("\n".join(map(str, keys)).encode()).hexdigest()
+        if all(key for _, key in keys):
+            version = hashlib.sha256("\n".join(str(key) for _, key in keys).encode()).hexdigest()
             cached = self.execution.ask(
                 "SELECT sha256 FROM file WHERE version = ? AND sha256 IS NOT NULL LIMIT 1", version
             )
             if cached:
-                return self._set_hashed(found, members, cached[0][0], version)
-        limit = self.execution.settings.hash_size
-        for _, file in members:
-            if not file.hashed and file.version is not None:
-                _hash(file, limit, go_on)
-                if not file.hashed:
-                    return False
-        names = [os.path.relpath(path, found.path) for path, _ in members]
-        files = [file for _, file in members]
-        digest = hashing.of_set((name, file.hash) for name, file in zip(names, files, strict=True))
+                return self._set_hashed(found, count, cached[0][0], version)
+        if not self._hash_members(found, go_on):
+            return False
+        entries = sorted(
+            (os.path.relpath(file.path, found.path), file.version and file.version[2], *file.hash)
+            for file in found.files()
+        )
+        digest = hashing.of_set((name, (whole, parts)) for name, _, whole, parts in entries)
         if digest is not None:
-            entries = [
-                [name, file.version and file.version[2], *file.hash]
-                for name, file in zip(names, files, strict=True)
-            ]
             # The training waits for as long as one of these takes.
             for start in range(0, len(entries), MEMBERS_AT_ONCE):
                 is_last = start + MEMBERS_AT_ONCE >= len(entries)
                 some = entries[start : start + MEMBERS_AT_ONCE]
                 self._write(manifest(digest, some, len(entries) if is_last else None))
-        return self._set_hashed(found, members, digest, version)
+        return self._set_hashed(found, count, digest, version)
+
+    def _hash_members(self, found: FileSet, go_on: GoOn) -> bool:
+        """Hash the files of a set; returns whether that is done."""
+
+        def hashed(file: File) -> bool:
+            if not file.hashed and file.version is not None:
+                self._hash_now(file, go_on)
+            return file.hashed or file.version is None
+
+        for number, files in enumerate(found.packs()):
+            if not all(file.hashed for file in files):
+                done = all(hashed(file) for file in files)
+                with self._guarding:
+                    found.repack(number, files)
+                if not done:
+                    return False
+        return all(hashed(file) for file in list(found.members.values()))
 
     def _set_hashed(
-        self,
-        found: FileSet,
-        members: list[tuple[str, File]],
-        digest: str | None,
-        version: str | None,
+        self, found: FileSet, count: int, digest: str | None, version: str | None
     ) -> bool:
         with self._guarding:
-            if len(found.members) != len(members):
+            if len(found) != count:
                 return False  # it has grown since: its hash is that of another set
             found.hashed = True
             row = {"sha256": digest, "version": version, **found.size()}
             self._write(update("file", row, {"entity_id": found.entity_id}))
+            self._pack(found)
+            if found.is_full:
+                found.forget()
         return True
-
-
-def _hash(file: File, limit: int, go_on: GoOn) -> None:
-    """Hash a file; what was not finished in time is left for later, or for another thread."""
-    if file.version is not None:
-        found = hashing.of_file(file.path, file.version, limit, go_on)
-        if found != hashing.UNKNOWN or go_on():
-            file.hash, file.hashed = found, True
 
 
 def _key(file: File) -> str | None:

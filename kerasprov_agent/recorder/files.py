@@ -12,7 +12,7 @@ from typing import Any
 
 from kerasprov_agent import clock
 from kerasprov_agent.recorder.base import Base
-from kerasprov_agent.recorder.file import File, FileSet
+from kerasprov_agent.recorder.file import MEMBERS_LIMIT, PACKED_AT_ONCE, File, FileSet
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import Operation, forget_entity, insert, update
 from kerasprov_agent.tracing import hashing, origins, versions, watching
@@ -37,6 +37,7 @@ class Files(Base):
         self._written: dict[str, File] = {}
         self._groups: dict[Key, list[File]] = {}
         self._sets: dict[Key, FileSet] = {}
+        self._full: list[FileSet] = []
         self._subsets: list[FileSet] = []
         self._made_groups: dict[tuple[str, str], list[File]] = {}
         self._made_sets: dict[tuple[str, str], FileSet] = {}
@@ -65,20 +66,49 @@ class Files(Base):
             self._link_written()
 
     def _read(self, one: Seen) -> list[Operation]:
-        file = self._version(one.path, one.version, one.at)
         activity = one.activity or self.execution.id
         # What two inputs read does not become one set.
         key = activity, one.by_input, os.path.dirname(one.path)
+        found = self._sets.get(key)
+        if found is not None and found.has_packed(one.path):
+            return []
+        file = self._version(one.path, one.version, one.at)
         if not file.pinned:
-            if key in self._sets:
-                self._sets[key].add(file)
-                return self._fed(one, self._sets[key].entity_id)
+            if found is not None:
+                return [*self._add(key, file, one.at), *self._fed(one, self._sets[key].entity_id)]
             group = self._groups.setdefault(key, [])
             group.append(file)
             if len(group) > FOLD:
                 return [*self._fold(key, one.at), *self._fed(one, self._sets[key].entity_id)]
         operations = [*self._ensure(file), *self._used(file, activity, one.at)]
         return [*operations, *self._fed(one, str(file.entity_id))]
+
+    def _add(self, key: Key, file: File, at: float) -> list[Operation]:
+        """One more file of a set of files that were read; of a full one, the first of the next."""
+        found, operations = self._sets[key], list[Operation]()
+        if found.is_full:
+            self._full.append(found)
+            found, operations = self._new_set(found.path, [file], key[0], at, before=found)
+            for other in [other for other, one in self._sets.items() if one is self._full[-1]]:
+                self._sets[other] = found
+        found.add(file)
+        self._pack_if_many(found)
+        return operations
+
+    def _pack_if_many(self, found: FileSet) -> None:
+        if len(found.members) >= 2 * PACKED_AT_ONCE:
+            self._pack(found)
+
+    def _pack(self, found: FileSet) -> None:
+        """What was merely read is packed; what is a thing by itself, or was written, is not."""
+        files = [
+            file
+            for file in found.members.values()
+            if not file.pinned and file.entity_id is None and file.path not in self._written
+        ]
+        for file in files:
+            self._files.pop((file.path, file.version), None)
+        found.pack(files)
 
     def _fed(self, one: Seen, entity_id: str) -> list[Operation]:
         """What the code of an input has opened, the input came from."""
@@ -88,6 +118,8 @@ class Files(Base):
         return [rows.derived(one.by_input, entity_id, None, origins.PIPELINE)]
 
     def _used(self, file: File, activity: str, at: float) -> list[Operation]:
+        file.shared = file.shared or file.used_by not in (None, activity)
+        file.used_by = activity
         return [rows.used(activity, str(file.entity_id), "file", clock.iso(at))]
 
     def _version(self, path: str, version: versions.Version | None, at: float) -> File:
@@ -134,23 +166,26 @@ class Files(Base):
             None,
         )
         operations: list[Operation] = []
+        if beside is not None and len(beside[1]) + len(self._groups[key]) > MEMBERS_LIMIT:
+            beside = None
         if beside is not None and beside[1].path == parent:
             found = beside[1]
         else:
-            together = [*(beside[1].members.values() if beside else ()), *self._groups[key]]
+            together = [*(beside[1].files() if beside else ()), *self._groups[key]]
             path = parent if beside else directory
             found, operations = self._new_set(path, together, activity, at)
             if beside is not None:
-                for file in beside[1].members.values():
+                for file in beside[1].files():
                     found.add(file)
                 operations.append(forget_entity(beside[1].entity_id))
                 self._sets[beside[0]] = found
         self._sets[key] = found
         for file in self._groups.pop(key):
             found.add(file)
-            if file.entity_id is not None and not file.pinned:
+            if file.entity_id is not None and not file.pinned and not file.shared:
                 operations.append(forget_entity(file.entity_id))
                 file.entity_id = None
+        self._pack_if_many(found)
         return operations
 
     def _new_set(
@@ -160,9 +195,14 @@ class Files(Base):
         activity: str | None,
         at: float,
         complete: bool = False,
+        before: FileSet | None = None,
     ) -> tuple[FileSet, list[Operation]]:
-        """A set, seen since the first of its files was; its members are still to be added."""
-        found = FileSet(path, self._id("files"), complete)
+        """A set, seen since the first of its files was; its members are still to be added.
+
+        `before`: a full set, which it continues.
+        """
+        entity_id = self._id("files")
+        found = before.continued(entity_id) if before else FileSet(path, entity_id, complete)
         seen_at = clock.iso(min([at, *(file.seen_at for file in files)]))
         row = {"entity_id": found.entity_id, "path": path, "role": "data"}
         return found, [
@@ -172,14 +212,16 @@ class Files(Base):
         ]
 
     def _all_sets(self) -> list[FileSet]:
-        found = (*self._sets.values(), *self._subsets, *self._made_sets.values())
+        found = (
+            *self._sets.values(), *self._full, *self._subsets, *self._made_sets.values(),
+        )  # fmt: skip
         return list({id(one): one for one in found}.values())
 
     def _grown_sets(self) -> list[Operation]:
         operations = []
         for found in self._all_sets():
-            if found.written != len(found.members):
-                found.written = len(found.members)
+            if found.written != len(found):
+                found.written = len(found)
                 operations.append(update("file", found.size(), {"entity_id": found.entity_id}))
         return operations
 
@@ -379,10 +421,11 @@ class Files(Base):
         """
         with self._guarding:
             activity = activity_id or self.execution.id
-            files = [self._version(path, version, at) for path, version in dict(paths).items()]
-            if len(files) > 1:
-                return self._set_of(files, activity, at)
-            for file in files:
+            wanted = dict(paths)
+            if len(wanted) > 1:
+                return self._set_of(wanted, activity, at)
+            for path, version in wanted.items():
+                file = self._version(path, version, at)
                 operations = self._pinned(file, role)
                 self._write(*operations, *self._used(file, activity, at))
                 return file.entity_id
@@ -396,15 +439,21 @@ class Files(Base):
             operations.append(update("file", {"role": role}, {"entity_id": file.entity_id}))
         return operations
 
-    def _set_of(self, files: list[File], activity: str, at: float) -> str:
-        wanted = {file.path: file for file in files}
+    def _set_of(
+        self, wanted: Mapping[str, versions.Version | None], activity: str, at: float
+    ) -> str:
+        wanted = dict(wanted)
+        for path in wanted.keys() & self._written.keys():
+            self._written[path].look()
+            wanted[path] = wanted[path] or self._written[path].version
         for existing in self._all_sets():
-            if existing.members == wanted:
+            if existing.is_of(wanted):
                 self._write(rows.used(activity, existing.entity_id, "file", clock.iso(at)))
                 return existing.entity_id
+        files = [self._version(path, version, at) for path, version in wanted.items()]
         directory = os.path.commonpath([os.path.dirname(path) for path in wanted])
         new, operations = self._new_set(directory, files, activity, at, complete=True)
-        new.members = wanted
+        new.members = {file.path: file for file in files}
         self._subsets.append(new)
         self._write(*operations, *self._grown_sets())
         return new.entity_id

@@ -225,9 +225,9 @@ def _origin(files: Any, confidence: str, entity_id: str | None) -> Origin:
     return Origin(known, confidence, entity_id)
 
 
-def pending() -> bool:
-    """Whether something was noted."""
-    return bool(_seen)
+def pending() -> int:
+    """How much was noted and not yet fetched."""
+    return len(_seen)
 
 
 class quiet:

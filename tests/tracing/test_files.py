@@ -250,6 +250,79 @@ def test_files_that_get_their_names_when_they_are_whole(tmp_path: Path) -> None:
             assert "prepared" in {lineage.node(one)["name"] for one in forward}
 
 
+SHARED = """
+import kerasprov_agent, pathlib, numpy
+paths = [pathlib.Path(f"data/{number:04}.txt") for number in range(40)]
+with kerasprov_agent.activity("choose"):
+    for path in paths[:5]:
+        path.read_text()
+with kerasprov_agent.activity("count"):
+    for path in paths:
+        path.read_text()
+"""
+
+
+def test_files_that_two_steps_read_are_used_by_both(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(40):
+        (tmp_path / f"data/{number:04}.txt").write_text(str(number))
+    done = recorded(tmp_path, SHARED)
+    assert done.returncode == 0, done.stderr.decode()
+    database = tmp_path / "kerasprov.db"
+    steps = {one["step"]: one["id"] for one in rows(database, "SELECT step, id FROM steps")}
+    query = "SELECT path, files FROM files WHERE instr(used_by, ?) ORDER BY path"
+    one_by_one = [{"path": str(tmp_path / f"data/{n:04}.txt"), "files": 1} for n in range(5)]
+    assert rows(database, query, steps["choose"]) == one_by_one
+    (whole,) = [one for one in rows(database, query, steps["count"]) if one["files"] != 1]
+    assert whole == {"path": str(tmp_path / "data"), "files": 40}
+
+
+MANY = """
+import numpy, pathlib, time
+pathlib.Path("begun.txt").write_text("")
+for number in range(9000):
+    pathlib.Path(f"data/{number % 3}/{number}.txt").read_bytes()
+    if number % 3000 == 100:
+        time.sleep(4)  # what there is of the set is hashed meanwhile
+"""
+
+
+def test_sets_of_many_files_are_packed_and_whole(tmp_path: Path) -> None:
+    contents = {f"{n % 3}/{n}.txt": b"%d" % n for n in range(9000)}
+    for name, content in contents.items():
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(content)
+    done = recorded(tmp_path, MANY)
+    assert done.returncode == 0, done.stderr.decode()
+    query = "SELECT path, sha256 FROM members"
+    found = {one["path"]: one["sha256"] for one in rows(tmp_path / "kerasprov.db", query)}
+    assert found == {name: hashlib.sha256(c).hexdigest() for name, c in contents.items()}
+    sizes = rows(tmp_path / "kerasprov.db", "SELECT files, bytes FROM files WHERE files > 1")
+    assert sizes == [{"files": 9000, "bytes": sum(map(len, contents.values()))}]
+
+
+FULL = """
+import kerasprov_agent.recorder.file as file, kerasprov_agent.recorder.files as files
+file.MEMBERS_LIMIT = files.MEMBERS_LIMIT = 2500
+""" + MANY.replace("9000", "9000 * 2").replace("{number}.txt", "{number % 9000}.txt")
+
+
+def test_a_full_set_is_followed_by_another(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(9000):
+        (tmp_path / f"data/{number % 3}").mkdir(exist_ok=True)
+        (tmp_path / f"data/{number % 3}/{number}.txt").write_text(str(number))
+    done = recorded(tmp_path, FULL)
+    assert done.returncode == 0, done.stderr.decode()
+    database = tmp_path / "kerasprov.db"
+    found = rows(database, "SELECT files, path FROM files WHERE files > 1 ORDER BY files")
+    assert [(one["files"], one["path"]) for one in found] == [
+        (files, str(tmp_path / "data")) for files in (1500, 2500, 2500, 2500)
+    ]
+    assert len(rows(database, "SELECT DISTINCT path FROM members")) == 9000
+    assert len(rows(database, "SELECT * FROM members")) == 9000
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_what_forked_workers_open_is_the_parents(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()

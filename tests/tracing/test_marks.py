@@ -6,9 +6,6 @@ import random
 import threading
 import tracemalloc
 
-import pytest
-
-from kerasprov_agent.tracing import marks
 from kerasprov_agent.tracing.marks import Marks
 
 
@@ -35,9 +32,8 @@ def test_a_number_takes_few_bytes() -> None:
     assert size < 25 * len(numbers)
 
 
-def test_there_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "PLACES_LIMIT", 4096)
-    known = Marks()
+def test_there_is_a_bound() -> None:
+    known = Marks(limit=4096)
     for number in range(1, 20_001):
         assert known.add(number)
     assert len(known._table) <= 4096
