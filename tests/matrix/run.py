@@ -84,7 +84,7 @@ def try_features(environment: Environment) -> dict[str, Any]:
     found["failed"] = bool(failed)
     for test in environment.tests:
         status = subprocess.run(
-            [python, "-m", "pytest", "-q", ROOT / test], env=variables, cwd=ROOT
+            [python, "-m", "pytest", "-q", "-o", "addopts=", ROOT / test], env=variables, cwd=ROOT
         ).returncode
         found["failed"] = found["failed"] or status != 0
     return found
