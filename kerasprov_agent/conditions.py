@@ -106,7 +106,10 @@ def parse(text: str, start: str, transformer: ToSQL, what: str, example: str) ->
     if len(text) > TEXT_LIMIT or text.count("(") > DEPTH_LIMIT:
         raise KerasProvError(f"the {what} is too long: {len(text)} characters")
     try:
-        found: SQL = transformer.transform(_parser().parse(text, start=start))
+        tree = _parser().parse(text, start=start)
+        tokens = (node.children[0] for node in tree.find_data("name"))
+        transformer.look([transformer.name(token) for token in tokens])  # type: ignore[arg-type]
+        found: SQL = transformer.transform(tree)
         return found
     except UnexpectedInput as exc:
         raise KerasProvError(_complaint(text, exc, what, example)) from None
@@ -143,6 +146,9 @@ class ToSQL(Transformer[Token, SQL]):
     def __init__(self, columns: Columns) -> None:
         super().__init__()
         self._columns = columns
+
+    def look(self, names: list[str]) -> None:
+        """All names that are spoken of, before the first of them becomes SQL."""
 
     def any(self, *parts: SQL) -> SQL:
         return _joined(parts, " OR ")

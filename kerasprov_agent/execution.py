@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasprov_agent
 from kerasprov_agent import clock, guard, identity, import_hook, settings
-from kerasprov_agent.describe import code, job, machine, outcomes
+from kerasprov_agent.describe import arguments, code, job, machine, outcomes
 from kerasprov_agent.describe.values import to_json
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.text import bindable
@@ -39,6 +39,8 @@ class Execution:
         self.settings = settings.Values()
         self._program = code.program(identity.program)
         self.label = self.settings.name or _label(self._program)
+        self.arguments = guard.attempt(arguments.named, self._program["arguments"]) or {}
+        """The settings on the command line."""
         self._writer = Writer(self.settings.db, self.id)
         self._writing = threading.RLock()
         self._begin: Sequence[Operation] = self._first_operations(keras)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+ASKED_ONE_BY_ONE = 500
 INTERRUPTED = "interrupted"
 """What SQLite says where Ctrl-C stopped it."""
 
@@ -233,6 +234,17 @@ class Record:
     def params(self, run: Row) -> list[Row]:
         """All arguments and hyperparameters of a run, with the place each came from."""
         return self._of_run("params", run, "source, name")
+
+    def arguments(self, runs: Sequence[Row]) -> dict[str, Row]:
+        """What the command lines said for runs: by the run's id, value by name."""
+        found: dict[str, Row] = {run["id"]: {} for run in runs}
+        query = "SELECT run_id, name, value FROM param WHERE source = 'argument'"
+        if len(runs) < ASKED_ONE_BY_ONE:
+            query += f" AND run_id IN ({', '.join('?' * len(runs))})"
+        for row in self.query(query, list(found) if len(runs) < ASKED_ONE_BY_ONE else ()):
+            if row["run_id"] in found:
+                found[row["run_id"]][row["name"]] = row["value"]
+        return found
 
     def callbacks(self, run: Row) -> list[Row]:
         """The callbacks of a run with their settings."""

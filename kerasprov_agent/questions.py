@@ -2,6 +2,9 @@
 
 Entities are joined by the run that they belong to; where an aggregate is asked for, the rest is
 what it is grouped by. Conditions are those of `conditions`.
+
+A name without an entity means what its neighbours mean: beside `val_loss`, which only epochs have,
+`loss` is that of the epochs.
 """
 
 from __future__ import annotations
@@ -21,14 +24,21 @@ OF_RUNS = (
 """Views with a column `run`, in the order in which a name without an entity is looked for."""
 OF_EXECUTIONS = {"files": "execution_id", "packages": "execution_id", "executions": "id"}
 """Views of a whole program, and which of their columns has its id."""
+TWOFOLD = {"loss", "seconds", "samples"}
+"""Attributes that are something else in another view."""
 OWN_TERMS = {"first", "last"}
 """Aggregates that SQLite does not have."""
 EXAMPLE = "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.5"
 
 
-def compile_question(text: str, connection: sqlite3.Connection) -> SQL:
-    """The SQL of a question; raises `KerasProvError` with one line that says what is wrong."""
-    return parse(text, "question", _ToQuestion(Entities(connection)), "question", EXAMPLE)
+def compile_question(text: str, connection: sqlite3.Connection) -> tuple[SQL, dict[str, str]]:
+    """The SQL of a question, and which view each name means that could mean several.
+
+    Raises `KerasProvError` with one line that says what is wrong.
+    """
+    entities = Entities(connection)
+    found = parse(text, "question", _ToQuestion(entities), "question", EXAMPLE)
+    return found, entities.meant
 
 
 class Entities:
@@ -46,6 +56,21 @@ class Entities:
                 if column.lower() in self.columns[view]:
                     self.columns[view].setdefault(name.lower(), column)
         self.used: dict[str, None] = {}
+        self.meant: dict[str, str] = {}
+        """The views that names without an entity mean, where others have such a name as well."""
+        self._order: list[str] = list(self.columns)
+
+    def look(self, names: Iterable[str]) -> None:
+        """Find out which views a question is about, before its names become columns."""
+        about: dict[str, None] = {}
+        for name in names:
+            entity, _, attribute = name.lower().rpartition(".")
+            having = [view for view in self.columns if attribute in self.columns[view]]
+            if entity:
+                about[entity] = None
+            elif having and "runs" not in having and not about.keys() & set(having):
+                about[having[0]] = None
+        self._order = [*(view for view in about if view in self.columns), *self.columns]
 
     def names(self) -> Iterable[str]:
         """All names."""
@@ -56,11 +81,13 @@ class Entities:
         entity, _, attribute = name.lower().rpartition(".")
         if entity and entity not in self.columns:
             raise unknown(entity, self.columns, "entity")
-        views = [entity] if entity else [*self.used, *self.columns]
+        views = [entity] if entity else self._order
         for view in views:
             column = self.columns[view].get(attribute)
             if column is not None:
                 self.used[view] = None
+                if not entity and attribute in TWOFOLD:
+                    self.meant[attribute] = view
                 return SQL(f"{view}.{_quoted(column)}")
         return None
 
@@ -95,6 +122,9 @@ class _ToQuestion(ToSQL):
     def __init__(self, columns: Entities) -> None:
         super().__init__(columns)
         self._entities = columns
+
+    def look(self, names: list[str]) -> None:
+        self._entities.look(names)
 
     def asked(self, name: str) -> tuple[str, SQL, bool]:
         """A column that is asked for: its name, its SQL, whether it is an aggregate."""

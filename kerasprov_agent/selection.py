@@ -20,6 +20,7 @@ AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SQL_FUNCTIONS = ("min", "max", "avg", "count")
 HYPERPARAMETERS = ("optimizer", "learning_rate", "batch_size", "activation", "dropout", "epochs")
 LESS_IS_BETTER = re.compile("loss|err|mse|mae|mape|perplexity|divergence")
+SEED = "seed"
 TEXTS = frozenset(("loss",))
 """Columns of the view `runs` that bear the name of a metric: the name means the metric."""
 
@@ -28,7 +29,7 @@ class RunColumns:
     """What may be said of a run: columns of the view `runs`, metrics, params.
 
     A metric by itself is that of the last epoch. Where a name means several things, `run.NAME`,
-    `metric.NAME` and `param.NAME` tell which.
+    `metric.NAME` and `param.NAME` tell which. `tag.NAME` is a tag, `seed` the seed of Keras.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -44,16 +45,22 @@ class RunColumns:
     @cached_property
     def _params(self) -> dict[str, str]:
         # Of many runs there are very many: they are looked at only where a name is nothing else.
-        return _names(self._connection, "SELECT DISTINCT name FROM param")
+        return {SEED: SEED, **_names(self._connection, "SELECT DISTINCT name FROM param")}
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        query = "SELECT DISTINCT key FROM execution e, json_each(e.tags)"
+        return _names(self._connection, query)
 
     def names(self) -> Iterable[str]:
         """All names."""
-        return [*self._run.values(), *self._metric_names.values(), *self._params.values()]
+        tags = (f"tag.{name}" for name in self._tags.values())
+        return [*self._run.values(), *self._metric_names.values(), *self._params.values(), *tags]
 
     def column(self, name: str) -> SQL | None:
         """A value of a run."""
         kind, _, rest = name.partition(".")
-        if rest and kind in ("run", "metric", "param"):
+        if rest and kind in ("run", "metric", "param", "tag"):
             return getattr(self, f"_{kind}_column")(rest.lower())  # type: ignore[no-any-return]
         folded = name.lower()
         ways = (self._run_column, self._metric_column, self._param_column)
@@ -84,10 +91,24 @@ class RunColumns:
         true_name = self._params.get(name)
         if true_name is None:
             return None
+        # What Keras was given counts more than what the command line says.
         query = (
             "(SELECT value FROM param q WHERE q.run_id = runs.id AND q.name = ? "
-            "ORDER BY q.source = 'trial' DESC LIMIT 1)"
+            "AND q.value IS NOT NULL "
+            "ORDER BY q.source = 'trial' DESC, q.source = 'argument' LIMIT 1)"
         )
+        if true_name == SEED:
+            query = (
+                "(SELECT value FROM param q WHERE q.run_id = runs.id AND (q.source = 'seed' OR "
+                "q.name = ?) ORDER BY q.source = 'seed' DESC, q.name = 'keras' DESC LIMIT 1)"
+            )
+        return SQL(query, (true_name,))
+
+    def _tag_column(self, name: str) -> SQL | None:
+        true_name = self._tags.get(name)
+        if true_name is None:
+            return None
+        query = "(SELECT value FROM json_each(runs.tags) WHERE key = ?)"
         return SQL(query, (true_name,))
 
 
@@ -133,12 +154,12 @@ def runs_query(
 def best(
     record: Record,
     metric: str,
-    by: str | None = None,
+    by: Sequence[str] = (),
     top: int = 1,
     greatest: bool | None = None,
     where: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The best epoch of each run by a metric: the `top` of all, or of each value of `by`.
+    """The best epoch of each run by a metric: the `top` of all, or for each value of `by`.
 
     greatest: whether more is better; None: it is not for losses and errors. Rows have the epoch
     and the run's hyperparameters. Raises `KerasProvError`.
@@ -147,7 +168,7 @@ def best(
     if column is None:
         raise unknown(metric, record.metrics.values(), "metric")
     more = greatest if greatest is not None else not LESS_IS_BETTER.search(metric.lower())
-    query, values = runs_query(RunColumns(record.connection), [by] if by else [], where)
+    query, values = runs_query(RunColumns(record.connection), by, where)
     runs = {row["run"]: row for row in record.query(query, values)}
     value = _quoted(column)
     function = "max" if more else "min"
@@ -157,7 +178,7 @@ def best(
     found, counts = list[dict[str, Any]](), dict[Any, int]()
     for row in told:
         run = runs[row["run"]]
-        group = run[by] if by else None
+        group = tuple(run[name] for name in by)
         counts[group] = counts.get(group, 0) + 1
         if counts[group] <= top:
             when = f"SELECT min(epoch) FROM epoch WHERE run = ? AND {value} = ?"
@@ -165,9 +186,8 @@ def best(
             (epoch,) = record.connection.execute(when, key).fetchone()
             settings = {name: run[name] for name in HYPERPARAMETERS}
             heading = {"run": run["run"], "name": run["name"], "epoch": epoch}
-            found.append(
-                {**({by: group} if by else {}), metric: row["value"], **heading, **settings}
-            )
+            grouped = dict(zip(by, group, strict=True))
+            found.append({**grouped, metric: row["value"], **heading, **settings})
     return found
 
 

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 if not find_spec("tensorflow") and "KERAS_BACKEND" not in os.environ:
     os.environ["KERAS_BACKEND"] = "jax" if find_spec("jax") else "torch"
+os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe
 os.environ["KERASPROV_DEBUG"] = "1"  # a fault of ours fails the test
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -49,18 +51,26 @@ def rename(run: str, name: str, db: str) -> None:
 
 @click.command()
 @click.argument("run")
-@click.argument("tags", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.argument("tags", metavar="[KEY=VALUE]...", nargs=-1)
 @database_option
 def tag(run: str, tags: tuple[str, ...], db: str) -> None:
-    """Set tags of the program of RUN; `KEY=` takes one out. Prints all there are."""
+    """Set tags of the program of RUN, then print all of them; `KEY=` removes a tag."""
     pairs = [one.partition("=") for one in tags]
     for (key, sign, _), text in zip(pairs, tags, strict=True):
         if not key.strip() or not sign:
             raise KerasProvError(f"{text!r} is not of the form KEY=VALUE")
     with open_record(db) as record:
         execution_id, _ = record.find_execution(run)
+        if not pairs:
+            (known,) = record.query("SELECT tags FROM execution WHERE id = ?", (execution_id,))
+            say(_listed(json.loads(known["tags"] or "{}")) or "no tags")
+            return
     found = care.tag(db, execution_id, {key.strip(): value or None for key, _, value in pairs})
-    say(", ".join(f"{key}={value}" for key, value in found.items()))
+    say(_listed(found) or "no tags")
+
+
+def _listed(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
 @click.command()

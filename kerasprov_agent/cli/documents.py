@@ -30,9 +30,7 @@ HELP = "; ".join(f"{one.name}: {one.meaning}" for one in documents.FORMATS.value
     "--format",
     "format_",
     type=click.Choice(list(documents.FORMATS)),
-    default="json",
-    show_default=True,
-    help=f"{HELP}.",
+    help=f"{HELP}. By default what FILE ends in, or json.",
 )
 @click.option(
     "--profile",
@@ -48,7 +46,7 @@ def prov(
     db: str,
     everything: bool,
     execution: bool,
-    format_: str,
+    format_: str | None,
     profile: str | None,
     bundles: bool,
     detail: bool,
@@ -59,6 +57,7 @@ def prov(
     RUN may also be the name of a program that trained nothing, or the beginning of its id. Several
     are merged into one document, or have a bundle each.
     """
+    format_ = format_ or (documents.of_ending(output) if output else None) or "json"
     if not documents.FORMATS[format_].readable and output is None and sys.stdout.isatty():
         raise KerasProvError(f"{format_} is not for the terminal: give -o FILE")
     with open_record(db) as record:

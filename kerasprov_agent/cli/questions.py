@@ -19,15 +19,26 @@ from kerasprov_agent.questions import compile_question
 @click.argument("metric")
 @database_option
 @form_options
-@click.option("--by", metavar="COLUMN", help="The best of each value of a column or param.")
-@click.option("--top", default=1, show_default=True, help="So many, of each value of --by.")
-@click.option("--where", metavar="CONDITION", help="Among the runs for which this holds.")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="NAME",
+    help="The best run for each value of a hyperparameter, argument or tag; repeatable.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Show so many, or so many for each value of --by.",
+)
+@click.option("--where", metavar="CONDITION", help="Only among the runs for which this holds.")
 @click.option("--max/--min", "greatest", default=None, help="Whether more is better, or less.")
 def best(
     metric: str,
     db: str,
     form: str | None,
-    by: str | None,
+    by: tuple[str, ...],
     top: int,
     where: str | None,
     greatest: bool | None,
@@ -58,10 +69,17 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
     an aggregate (min, max, avg, count) the rest is what it is grouped by. A SELECT is SQL.
     """
     with open_record(db) as record:
+        meant: dict[str, str] = {}
         if re.match(r"\s*(select|with)\b", question, re.IGNORECASE):
             found = SQL(question)
         else:
-            found = compile_question(question, record.connection)
+            found, meant = compile_question(question, record.connection)
+        if meant and form is None and not show_sql:
+            read = ", ".join(f"{view}.{name}" for name, view in meant.items())
+            say(
+                f"kerasprov: read as {read}; write another entity before the name for others",
+                err=True,
+            )
         if show_sql:
             say(f"{found.text}\n-- {list(found.values)}")
         else:

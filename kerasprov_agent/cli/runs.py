@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
@@ -18,27 +19,52 @@ from kerasprov_agent.cli.tables import (
     epochs_told,
     metric_names,
     moment,
+    short,
     table,
 )
 from kerasprov_agent.query import Record, Row, open_record
 from kerasprov_agent.visible import visible
 
 WATCH_SECONDS = 2.0
+SETTINGS = (
+    "model", "optimizer", "learning_rate", "batch_size", "activation", "dropout", "layers", "loss",
+    "backend",
+)  # fmt: skip
+"""What is chosen for a run, of the columns of the view `runs`."""
 STATUSES = ("running", "finished", "failed", "interrupted", "lost")
 
 
 @click.command()
 @database_option
 @form_options
-@click.option("-n", "--limit", default=20, show_default=True, help="So many; 0: all.")
-@click.option("--where", metavar="CONDITION", help="As \"val_loss < 0.5 and optimizer = 'adam'\".")
-@click.option("--name", metavar="NAME", help="Of that name; * stands for anything.")
-@click.option("--since", metavar="TIME", help="Begun since 2026-11-23, or an age such as 7d.")
-@click.option("--status", type=click.Choice(STATUSES), help="That ended so.")
-@click.option("--columns", metavar="NAME,...", help="Columns, metrics and params to show.")
-@click.option("--sort", metavar="[-]NAME", help="By a column or metric; with - the greatest first.")
-@click.option("--show-sql", is_flag=True, help="Print the SQL by which it is asked.")
-@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Show at most so many runs (0 = all).",
+)
+@click.option(
+    "--where", metavar="CONDITION", help="Only runs like \"val_loss < 0.5 and optimizer = 'adam'\"."
+)
+@click.option("--name", metavar="NAME", help="Only runs of that name; * stands for anything.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only runs started since then: 2026-11-23, or an age such as 7d.",
+)
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs that ended like this.")
+@click.option(
+    "--columns",
+    metavar="NAME,...",
+    help="Show these columns, metrics, hyperparameters, arguments or tags.",
+)
+@click.option(
+    "--sort", metavar="[-]NAME", help="Sort by a column or metric; with - the greatest comes first."
+)
+@click.option("--show-sql", is_flag=True, help="Print the SQL instead of the answer.")
+@click.option("--watch", is_flag=True, help="Show the list again every two seconds, until Ctrl-C.")
 def runs(
     db: str,
     form: str,
@@ -52,7 +78,10 @@ def runs(
     show_sql: bool,
     watch: bool,
 ) -> None:
-    """List the runs, the newest first, with the metrics of their last epoch."""
+    """List the runs, the newest first, with the metrics of their last epoch.
+
+    Settings that differ between the runs are columns; a line above tells those that are the same.
+    """
     chosen = [one.strip() for one in columns.split(",") if one.strip()] if columns else []
     which: dict[str, Any] = {"where": where, "name": name, "since": since, "sort": sort}
 
@@ -63,12 +92,17 @@ def runs(
         with open_record(db) as record:
             return asked(record)
 
+    def shown() -> RenderableType:
+        with open_record(db) as record:
+            rows = asked(record)
+            return _runs_table(rows, chosen, record.arguments(rows))
+
     if show_sql:
         with open_record(db) as record:
             text, values = record.runs_query(chosen, **which)
         say(f"{text}\n-- {list(values)}")
     elif watch:
-        _watch(lambda: _runs_table(found(), chosen))
+        _watch(shown)
     elif form == "json":
         say(as_json([_chosen(row, chosen) for row in found()]))
     elif form == "csv":
@@ -77,39 +111,55 @@ def runs(
         with open_record(db) as record:
             rows = asked(record)
             is_empty = not rows and not record.runs(1)
+            arguments = record.arguments(rows)
         if rows:
-            console().print(_runs_table(rows, chosen))
+            console().print(_runs_table(rows, chosen, arguments))
         else:
-            say(f"No runs in {visible(db)} yet." if is_empty else "No run is like that.")
+            say(f"No runs in {visible(db)} yet." if is_empty else "No runs match.")
 
 
 def _chosen(row: Row, columns: list[str]) -> Row:
     return {name: row[name] for name in columns} if columns else row
 
 
-def _runs_table(rows: list[Row], columns: list[str]) -> Table:
+def _runs_table(
+    rows: list[Row], columns: list[str], arguments: Mapping[str, Row]
+) -> RenderableType:
     if columns:
         return table(columns, ([row[name] for name in columns] for row in rows))
-    names = metric_names(row["metrics"] for row in rows)
-    shown = ["run", "name", "status", "started", "took", "epochs", "optimizer", "rate", "batch"]
-    return table(
-        [*shown, *names],
+    settings = [_settings(row, arguments.get(row["id"], {})) for row in rows]
+    names = list(dict.fromkeys(name for one in settings for name in one))
+    varying = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
+    common = {name: settings[0][name] for name in names if name not in varying} if rows else {}
+    metrics = metric_names(row["metrics"] for row in rows)
+    is_clear = all(row["status"] == "finished" for row in rows)
+    shown = ["run", "name", *([] if is_clear else ["status"]), *varying, *metrics]
+    made = table(
+        [*shown, "epochs", "took", "started"],
         (
             [
                 row["run"],
                 row["name"],
-                row["status"],
-                moment(row["started_at"]),
-                duration(row["seconds"]),
+                *([] if is_clear else [row["status"]]),
+                *(own.get(name) for name in varying),
+                *(row["metrics"].get(name) for name in metrics),
                 epochs_told(row),
-                row["optimizer"],
-                row["learning_rate"],
-                row["batch_size"],
-                *(row["metrics"].get(name) for name in names),
+                duration(row["seconds"]),
+                moment(row["started_at"]),
             ]
-            for row in rows
+            for row, own in zip(rows, settings, strict=True)
         ),
     )
+    told = ", ".join(f"{name} {short(value)}" for name, value in common.items() if value != "")
+    whose = "all of them: " if len(rows) > 1 else ""
+    return Group(Text(f"{whose}{told}", style="dim"), made) if told else made
+
+
+def _settings(row: Row, arguments: Row) -> Row:
+    """What was chosen for a run: its hyperparameters, then what else its command line says."""
+    found = {name: row[name] for name in SETTINGS if row[name] is not None}
+    given = {name: value for name, value in arguments.items() if name not in row}
+    return {**given, **found}
 
 
 def _print_csv(rows: list[Row], columns: list[str]) -> None:
@@ -129,7 +179,7 @@ def _print_csv(rows: list[Row], columns: list[str]) -> None:
     say(as_csv([*own, *names], lines), newline=False)
 
 
-def _watch(made: Callable[[], Table]) -> None:
+def _watch(made: Callable[[], RenderableType]) -> None:
     from rich.live import Live
 
     live = Live(console=console(), auto_refresh=False)

@@ -21,7 +21,7 @@ from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.visible import visible, visible_lines
 
 PIPE_WIDTH = 200
-"""Columns of a table that is not read on a terminal; nothing is cut off there."""
+"""Columns of a table that is not read on a terminal."""
 FAILED = 2
 NOT_DONE = 1
 """The exit status where a person said no, or nobody reads on."""
@@ -44,8 +44,10 @@ def complain(message: str) -> None:
 
 
 def console() -> Console:
-    """A console as wide as the terminal; wide, and without colours, in a pipe."""
-    made = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    """A console as wide as the terminal or as `COLUMNS` says; else wide, without colours."""
+    told = os.environ.get("COLUMNS", "")
+    is_told = sys.stdout.isatty() or (told.isdecimal() and int(told) > 0)
+    made = Console(highlight=False, width=None if is_told else PIPE_WIDTH)
     made.push_render_hook(_OnlyVisible())
     return made
 

@@ -10,6 +10,7 @@ import kerasprov_agent
 from kerasprov_agent.cli import form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
+from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.settings import SETTINGS, Values
 
 
@@ -35,7 +36,10 @@ def config(form: str | None) -> None:
 @click.command()
 def path() -> None:
     """Print the folder to put on PYTHONPATH, so that every Python process is recorded."""
-    say(str(Path(kerasprov_agent.__file__).parent / "bootstrap"))
+    folder = Path(kerasprov_agent.__file__).parent / "bootstrap"
+    if not (folder / "sitecustomize.py").is_file():
+        raise KerasProvError(f"{folder} is not there; install kerasprov_agent anew")
+    say(str(folder))
 
 
 COMMANDS = (config, path)

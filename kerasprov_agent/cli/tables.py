@@ -10,8 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -21,21 +23,103 @@ from kerasprov_agent.visible import no_formula, visible, visible_json
 STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
 FIRST_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 METRICS_SHOWN = 6
+GAP = 2
+"""Cells between two columns."""
+SHORT_TEXT = 16
+"""A longer text may be shortened to so many cells."""
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """A table; columns of numbers are set to the right."""
-    rows = [list(row) for row in rows]
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for position, name in enumerate(columns):
-        numbers = all(
-            isinstance(row[position], (int, float)) or row[position] is None for row in rows
+class Fitted:
+    """A table that fits where it is printed: nothing in it is broken into lines.
+
+    Long texts are shortened; where that does not suffice, columns at the right are left out, and
+    a line below names them. Columns of numbers are set to the right.
+    """
+
+    def __init__(
+        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
+    ) -> None:
+        self.title = title
+        self.names = [visible(str(name)) for name in columns]
+        self._values = [list(row) for row in rows]
+        self._cells = [[cell(value) for value in row] for row in self._values]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = fitting(self._widths(), self._least(), options.max_width)
+        made = Table(
+            title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )
-        justify: Literal["left", "right"] = "right" if numbers and rows else "left"
-        made.add_column(Text(visible(str(name))), justify=justify, overflow="fold")
-    for row in rows:
-        made.add_row(*(cell(value) for value in row))
-    return made
+        for position, width in enumerate(widths):
+            made.add_column(
+                shortened(Text(self.names[position]), width),
+                justify="right" if self._is_number(position) else "left",
+                no_wrap=True,
+            )
+        for row in self._cells:
+            made.add_row(
+                *(shortened(text, width) for text, width in zip(row, widths, strict=False))
+            )
+        yield made
+        left_out = [name for name in self.names[len(widths) :] if name]
+        if left_out:
+            told = f"left out for lack of room: {', '.join(left_out)}"
+            yield Text(told, style="dim")
+
+    def _is_number(self, position: int) -> bool:
+        values = [row[position] for row in self._values]
+        return bool(values) and all(isinstance(one, (int, float)) or one is None for one in values)
+
+    def _widths(self) -> list[int]:
+        """As wide as each column is with everything in it."""
+        return [
+            max([cell_len(name), *(row[position].cell_len for row in self._cells)])
+            for position, name in enumerate(self.names)
+        ]
+
+    def _least(self) -> list[int]:
+        """As narrow as each may become: numbers and names are not shortened, long texts are."""
+        return [
+            width if self._is_number(position) else max(cell_len(name), min(width, SHORT_TEXT))
+            for position, (name, width) in enumerate(zip(self.names, self._widths(), strict=True))
+        ]
+
+
+def fitting(widths: list[int], least: list[int], room: int) -> list[int]:
+    """The widths of as many columns, from the left, as have room beside each other.
+
+    What room is left goes to the narrowest of those that were shortened.
+    """
+    count = len(widths)
+    while count > 1 and sum(least[:count]) + GAP * (count - 1) > room:
+        count -= 1
+    found = least[:count]
+    left = room - sum(found) - GAP * (count - 1)
+    if count == 1 and left < 0:
+        return [max(room, 1)]
+    while left > 0 and found != widths[:count]:
+        narrowest = min(
+            (position for position in range(count) if found[position] < widths[position]),
+            key=lambda position: found[position],
+        )
+        found[narrowest] += 1
+        left -= 1
+    return found
+
+
+def shortened(text: Text, width: int) -> Text:
+    """A text of at most so many cells; one that is cut ends in an ellipsis."""
+    if text.cell_len <= width:
+        return text
+    end = "…" if is_unicode() else "..."
+    kept = set_cell_size(text.plain, max(width - len(end), 0)).rstrip()
+    return Text((kept + end)[: max(width, 1)], style=text.style)
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
+) -> Fitted:
+    """A table that fits where it is printed."""
+    return Fitted(columns, rows, title)
 
 
 def metric_names(found: Any) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kerasprov_agent.documents.document import Document
-from kerasprov_agent.documents.formats import FORMATS
+from kerasprov_agent.documents.formats import FORMATS, of_ending
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.statements import PROFILES
 from kerasprov_agent.errors import KerasProvError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Document",
+    "of_ending",
     "provenance",
     "text",
     "write_file",
@@ -97,10 +98,10 @@ def write_provenance(
 ) -> Path:
     """Write the document of runs into a file; see `provenance`.
 
-    format: one of `FORMATS`, by default what the path ends in. Raises `KerasProvError`, OSError.
+    format: one of `FORMATS`, by default what the path ends in; json where it has no ending.
+    Raises `KerasProvError`, OSError.
     """
-    ending = Path(path).suffix.removeprefix(".")
-    chosen = format or {"zip": "crate", "gv": "dot"}.get(ending, ending)
+    chosen = format or of_ending(path) or "json"
     if chosen not in FORMATS:
         raise KerasProvError(f"{chosen!r} is no format; there are {', '.join(FORMATS)}")
     with _opened(runs, db, profile, bundles, detail) as document:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any
 
 from kerasprov_agent.documents import prov_json, provn
@@ -118,3 +120,15 @@ FORMATS = {
         Format("png", "a picture", _picture("png"), DRAWN, binary=True, readable=False),
     )
 }
+
+
+def of_ending(path: str | os.PathLike[str]) -> str | None:
+    """The format that the ending of a file's name stands for; None where it has no ending.
+
+    Raises `KerasProvError` for an ending of something else.
+    """
+    ending = Path(path).suffix.removeprefix(".").lower()
+    chosen = {"zip": "crate", "gv": "dot"}.get(ending, ending)
+    if chosen and chosen not in FORMATS:
+        raise KerasProvError(f"{ending!r} is no format; there are {', '.join(FORMATS)}")
+    return chosen or None

@@ -109,7 +109,7 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
     arguments["batch_size"] = run["batch_size"]
     others = scope.tuples(
         "SELECT CASE source WHEN 'seed' THEN name || '_seed' ELSE source || '.' || name END, value "
-        "FROM param WHERE run_id = ? AND source IN ('seed', 'distribution', 'keras')",
+        "FROM param WHERE run_id = ? AND source IN ('seed', 'distribution', 'keras', 'argument')",
         run["id"],
     )
     imported = scope.tuples(

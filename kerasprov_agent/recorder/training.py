@@ -87,6 +87,7 @@ class Trainings(Code):
                 for source, found in params.items()
                 for row in rows.params(run.id, source, found)
             ),
+            *rows.params(run.id, "argument", self.execution.arguments),
             *rows.params(run.id, "optimizer", flat(optimizer["config"]) if optimizer else {}),
             *(rows.optimizer(run.id, i, one) for i, one in enumerate(optimizers)),
         )

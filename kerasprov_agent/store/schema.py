@@ -324,7 +324,7 @@ CREATE INDEX run_label ON run (label);
 -- Every argument and hyperparameter of a run, under the place it came from.
 CREATE TABLE param (
     run_id TEXT NOT NULL REFERENCES run (id),
-    source TEXT NOT NULL,          -- fit, optimizer, seed, trial, distribution, keras, import
+    source TEXT NOT NULL,          -- argument, fit, optimizer, seed, trial, keras, ...
     name TEXT NOT NULL,
     value,                         -- as Python had it; lists and dicts as JSON
     PRIMARY KEY (run_id, source, name)

@@ -128,7 +128,8 @@ def test_tags(own: Path) -> None:
     assert tag("team=a", "kept=1=2") == "team=a, kept=1=2\n"
     assert tag("team=", "new=ü") == "kept=1=2, new=ü\n"
     assert json.loads(row(own, "SELECT tags FROM execution")["tags"]) == {"kept": "1=2", "new": "ü"}
-    assert tag("kept=", "new=") == "\n"
+    assert tag() == "kept=1=2, new=ü\n"
+    assert tag("kept=", "new=") == "no tags\n"
     assert row(own, "SELECT tags FROM execution")["tags"] is None
     done = kerasprov("tag", "last", "novalue", "--db", own)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)

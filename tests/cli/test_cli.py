@@ -26,9 +26,10 @@ def kerasprov(*words: str | Path) -> Any:
 def test_runs_lists_what_was_recorded(digits: Path) -> None:
     done = kerasprov("runs", "--db", digits)
     assert done.exit_code == 0
-    header, line = done.stdout.splitlines()
-    assert header.split()[:3] == ["run", "name", "status"] and "val_accuracy" in header
-    assert line.split()[:3] == ["1", "digits", "finished"] and "Adam" in line
+    settings, header, line = done.stdout.splitlines()
+    assert "optimizer Adam, learning_rate 0.003, batch_size" in settings
+    assert header.split()[:2] == ["run", "name"] and "val_accuracy" in header
+    assert line.split()[:2] == ["1", "digits"]
 
 
 @pytest.mark.parametrize("name", ["1", "digits", "last", None])

@@ -35,7 +35,7 @@ def test_runs_that_are_asked_for(three: Path) -> None:
     last = rows(three, "SELECT val_loss FROM epoch WHERE run = 3 ORDER BY epoch DESC")[0]
     assert run == {"run": 3, "optimizer": "Adam", "val_loss": last["val_loss"]}
     none = kerasprov("runs", "--where", "epochs > 99", "--db", three)
-    assert (none.exit_code, none.stdout) == (0, "No run is like that.\n")
+    assert (none.exit_code, none.stdout) == (0, "No runs match.\n")
 
 
 def test_runs_as_csv(three: Path) -> None:

@@ -1,0 +1,159 @@
+"""What a new user asks of an ordinary study: a script with arguments, trained several times."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, clean_environment, kerasprov, made_once, python, rows
+
+STUDY = (
+    TINY.replace("import keras,", "import argparse, keras,")
+    + """
+parser = argparse.ArgumentParser()
+parser.add_argument("--activation", default="relu")
+parser.add_argument("--dropout", type=float)
+parser.add_argument("--weight-decay", type=float)
+parser.add_argument("--quick", action="store_true")
+parser.add_argument("--layers", type=int, nargs="+")
+parser.add_argument("data", nargs="*")
+given = parser.parse_args()
+model = keras.Sequential([
+    keras.Input((4,)),
+    keras.layers.Dense(8, activation=given.activation),
+    keras.layers.Dropout(given.dropout),
+    keras.layers.Dense(1, activation="sigmoid"),
+])
+model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+model.fit(x, y, validation_split=0.25, epochs=3, verbose=0)
+"""
+)
+WAYS = [(activation, dropout) for activation in ("relu", "tanh") for dropout in ("0.1", "0.3")]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four trainings, the last of them with a tag."""
+
+    def make(place: Path) -> None:
+        (place / "study.py").write_text(STUDY)
+        for number, (activation, dropout) in enumerate(WAYS):
+            words = ["--activation", activation, f"--dropout={dropout}", "--weight-decay", "1e-4"]
+            words += ["--layers", "8", "1", "--quick", "--", "data.csv"]
+            tags = {"KERASPROV_TAGS": f"group={number % 2}"}
+            run = ("-m", "kerasprov_agent", "study.py", *words)
+            done = python(*run, directory=place, variables=tags)
+            assert done.returncode == 0, done.stderr.decode()
+
+    return made_once(tmp_path_factory, "study", make) / "kerasprov.db"
+
+
+def shown(study: Path, *words: str, width: int | None = None) -> str:
+    """What a command prints in a pipe, or where `COLUMNS` tells a width."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from kerasprov_agent.cli import main; main()", *words],
+        env=clean_environment(
+            KERASPROV_DB=str(study), **({"COLUMNS": str(width)} if width else {})
+        ),
+        capture_output=True,
+        text=True,
+        cwd=study.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_arguments_of_the_script_are_hyperparameters(study: Path) -> None:
+    query = "SELECT name, value FROM params WHERE source = 'argument' AND run = 4"
+    assert {one["name"]: one["value"] for one in rows(study, query)} == {
+        "activation": "tanh", "dropout": 0.3, "weight_decay": 1e-4, "layers": "8 1", "quick": 1,
+    }  # fmt: skip
+    found = json.loads(
+        kerasprov("runs", "--where", "weight_decay < 1e-3 and dropout = 0.3", "--columns",
+                  "run,param.activation,tag.group", "--json", "--db", study).stdout
+    )  # fmt: skip
+    assert found == [
+        {"run": 4, "param.activation": "tanh", "tag.group": "1"},
+        {"run": 2, "param.activation": "relu", "tag.group": "1"},
+    ]
+    document = kerasprov("prov", "4", "--db", study).stdout
+    assert "argument.weight_decay" in document
+
+
+def test_runs_shows_what_varies(study: Path) -> None:
+    told, header, *lines = shown(study, "runs").splitlines()
+    assert told.startswith("all of them: ") and "optimizer Adam" in told
+    assert "weight_decay 0.0001" in told and "batch_size 32" in told
+    assert header.split()[:6] == ["run", "name", "activation", "dropout", "loss", "accuracy"]
+    assert [line.split()[:4] for line in lines] == [
+        [str(4 - n), f"study-{4 - n}" if n < 3 else "study", *way]
+        for n, way in enumerate(reversed(WAYS))
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize(
+    "words",
+    [("runs",), ("show", "1"), ("best", "val_loss", "--top", "4"), ("diff", "1", "4"), ("config",),
+     ("show", "1", "--layers"), ("show", "1", "--env"), ("query", "runs.*")],
+)  # fmt: skip
+def test_tables_fit_and_nothing_is_broken(study: Path, words: tuple[str, ...], width: int) -> None:
+    text = shown(study, *words, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    if words == ("runs",):
+        # Those columns that are there are whole, and those that are not are named.
+        header = next(line for line in text.splitlines() if line.startswith("run "))
+        assert set(header.split()) <= {
+            "run", "name", "activation", "dropout", "loss", "accuracy", "val_loss",
+            "val_accuracy", "epochs", "took", "started",
+        }  # fmt: skip
+        assert len(re.findall(r"^ +\d  study|^ +\d  study-\d", text, re.MULTILINE)) == 4
+        assert "left out for lack of room" in text or "started" in header
+
+
+def test_the_best_for_several_hyperparameters(study: Path) -> None:
+    words = ("best", "val_loss", "--by", "activation", "--by", "dropout", "--json")
+    found = json.loads(kerasprov(*words, "--db", study).stdout)
+    assert {(one["activation"], str(one["dropout"])) for one in found} == set(WAYS)
+    tagged = json.loads(
+        kerasprov("best", "loss", "--by", "tag.group", "--json", "--db", study).stdout
+    )
+    assert sorted(one["tag.group"] for one in tagged) == ["0", "1"]
+
+
+def test_a_name_means_what_its_neighbours_mean(study: Path) -> None:
+    question = "run, epoch, accuracy, loss, val_loss where val_loss < 99"
+    done = kerasprov("query", question, "--json", "--db", study)
+    found = json.loads(done.stdout)
+    assert len(found) == 12 and all(isinstance(one["loss"], float) for one in found)
+    told = kerasprov("query", question, "--db", study)
+    assert "read as epochs.loss" in told.stderr
+    of_run = json.loads(kerasprov("query", "run, loss", "--json", "--db", study).stdout)
+    assert {one["loss"] for one in of_run} == {"binary_crossentropy"}
+
+
+def test_the_ending_tells_the_format(study: Path, tmp_path: Path) -> None:
+    for name, beginning in (("a.provn", "document"), ("a.dot", "digraph"), ("a", "{")):
+        done = kerasprov("prov", "1", "-o", tmp_path / name, "--db", study)
+        assert done.exit_code == 0, done.stderr
+        assert (tmp_path / name).read_text().startswith(beginning)
+    given = kerasprov("prov", "1", "--format", "provn", "-o", tmp_path / "b.json", "--db", study)
+    assert given.exit_code == 0 and (tmp_path / "b.json").read_text().startswith("document")
+    unknown = kerasprov("prov", "1", "-o", tmp_path / "a.docx", "--db", study)
+    assert (unknown.exit_code, unknown.stderr.count("\n")) == (2, 1)
+    assert not (tmp_path / "a.docx").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("runs", "-n", "-3"), ("runs", "-n", "x"), ("best", "loss", "--top", "0"),
+     ("best", "loss", "--by", "nonsense")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_one_line(study: Path, words: tuple[str, ...]) -> None:
+    done = kerasprov(*words, "--db", study)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
