@@ -103,7 +103,11 @@ class Execution:
         """On a thread of its own: git may take seconds in a large repository."""
         file = self._program["source_file"]
         directory = os.path.dirname(file) if file else settings.working_directory()
-        found = code.git(directory) if directory else None
+        own = [
+            self.settings.db,
+            *([os.path.join(self.settings.prov, "")] if self.settings.prov else []),
+        ]
+        found = code.git(directory, own) if directory else None
         if found is None:
             return
         diff = code.text(found["diff"], self.settings.redact_source) if found["diff"] else None

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -137,29 +137,62 @@ def cells() -> list[str]:
     return list(found) if is_a(found, list) else []
 
 
-def git(directory: str) -> dict[str, Any] | None:
+def git(directory: str, own: Sequence[str] = ()) -> dict[str, Any] | None:
     """The git repository that holds `directory`: `commit`, `branch`, `remote`, `dirty`, `diff`.
 
-    Returns None outside a repository or without git. Changes nothing, not even git's index.
+    Files whose absolute paths begin with one of `own`, as our database, are no changes. Returns
+    None outside a repository or without git. Changes nothing, not even git's index.
     """
-    status = _git(directory, "status", "--porcelain=v2", "--branch")
-    if status is None:
+    top = _git(directory, "rev-parse", "--show-toplevel")
+    status = _git(directory, "status", "--porcelain=v2", "-z", "--branch")
+    if status is None or top is None:
         return None
-    heads = dict(
-        line[2:].split(" ", 1) for line in status.splitlines() if line.startswith("# branch.")
+    entries = status.split("\0")
+    heads = dict(one[2:].split(" ", 1) for one in entries if one.startswith("# branch."))
+    known = tuple(
+        os.path.join(os.path.realpath(os.path.dirname(o)), os.path.basename(o)) for o in own
     )
-    changed = any(not line.startswith("#") for line in status.splitlines())
+    place = top.rstrip("\n")
+
+    def is_ours(path: str) -> bool:
+        return os.path.join(place, path).startswith(known)
+
+    changes = [(kind, path) for kind, path in _changes(entries) if not is_ours(path)]
+    for kind, path in changes[:]:
+        folder = os.path.join(place, path)
+        if folder.endswith("/") and any(one.startswith(folder) for one in known):
+            within = _git(place, "status", "--porcelain=v2", "-z", "-uall", "--", path) or ""
+            if all(is_ours(one) for _, one in _changes(within.split("\0"))):
+                changes.remove((kind, path))
     commit, branch = heads.get("branch.oid"), heads.get("branch.head")
-    tracked = any(line[:1] in "12u" for line in status.splitlines())
+    tracked = [path for kind, path in changes if kind in "12u"]
     has_commit = commit not in (None, "(initial)")
     remote = _git(directory, "config", "--get", "remote.origin.url")
     return {
         "commit": commit if has_commit else None,
         "branch": None if branch == "(detached)" else branch,
         "remote": redaction.text(remote.strip()) if remote else None,
-        "dirty": changed,
-        "diff": _git(directory, "diff", "HEAD") if tracked and has_commit else None,
+        "dirty": bool(changes),
+        "diff": _git(place, "diff", "HEAD", "--", *tracked) if tracked and has_commit else None,
     }
+
+
+PATH_AT = {"1": 8, "2": 9, "u": 10, "?": 1}
+"""At which field of a line of `git status` the path begins, by the kind of line."""
+
+
+def _changes(entries: Sequence[str]) -> list[tuple[str, str]]:
+    """The kind and the path, below the repository's top, of each change that git tells of."""
+    found = []
+    is_origin = False
+    for entry in entries:
+        kind = entry[:1]
+        if is_origin:  # of a renamed file, by itself
+            is_origin = False
+        elif kind in PATH_AT and entry:
+            found.append((kind, entry.split(" ", PATH_AT[kind])[-1]))
+            is_origin = kind == "2"
+    return found
 
 
 def _git(directory: str, *arguments: str) -> str | None:

@@ -126,7 +126,11 @@ def _opened(
 
 def write_file(path_of_database: str, execution_id: str, path: str, base: str = BASE) -> None:
     """Write the PROV-JSON of a whole execution."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+        # The folder is ours: git and what follows it leave it alone.
+        Path(folder, ".gitignore").write_text("# Created by kerasprov_agent.\n*\n")
     with closing(reading.open_for_reading(path_of_database)) as connection:
         write_to(path, Document(connection, [(execution_id, None)], base=base), "json")
 

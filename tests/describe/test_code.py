@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from kerasprov_agent.describe import code
-from tests.conftest import TINY, recorded, row
+from tests.conftest import TINY, recorded, row, rows
 
 
 def git(directory: Path, *words: str) -> str:
@@ -77,3 +77,29 @@ def test_a_training_in_a_repository(tmp_path: Path) -> None:
     assert b"+import keras" in zlib.decompress(
         row(tmp_path / "kerasprov.db", query, found["git_diff_sha256"])["zlib"]
     )
+
+
+def test_what_we_write_ourselves_is_no_change(tmp_path: Path) -> None:
+    repository(tmp_path)
+    (tmp_path / ".git/info/exclude").write_text("ignored.py\n")
+    for place in ("results/deep/kerasprov.db", "kerasprov.db", "kerasprov.db"):
+        variables = {"KERASPROV_DB": str(tmp_path / place)}
+        script = TINY + "model.fit(x, y, verbose=0)"
+        done = recorded(tmp_path, script, name="ignored.py", **variables)
+        assert done.returncode == 0, done.stderr
+    found = rows(tmp_path / "kerasprov.db", "SELECT git_dirty FROM execution")
+    # The other database is a file like any other.
+    assert found == [{"git_dirty": 1}, {"git_dirty": 1}]
+    found = rows(tmp_path / "results/deep/kerasprov.db", "SELECT git_dirty FROM execution")
+    assert found == [{"git_dirty": 0}]
+    assert git(tmp_path, "status", "--porcelain").splitlines() == ["?? kerasprov.db", "?? results/"]
+    (tmp_path / "results/new.txt").write_text("a change")
+    own = [str(tmp_path / "kerasprov.db"), str(tmp_path / "results/deep/kerasprov.db")]
+    changed = code.git(str(tmp_path), own)
+    assert changed is not None and changed["dirty"] and changed["diff"] is None
+    (tmp_path / "results/new.txt").unlink()
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "with the databases")
+    (tmp_path / "kerasprov.db").write_bytes(b"changed")
+    unchanged = code.git(str(tmp_path), own)
+    assert unchanged is not None and not unchanged["dirty"] and unchanged["diff"] is None

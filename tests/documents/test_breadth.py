@@ -34,7 +34,7 @@ tuner.search(x, y, epochs=2, verbose=0)
 
 
 def document(directory: Path) -> Path:
-    (found,) = (directory / "kerasprov-prov").iterdir()
+    (found,) = (directory / "kerasprov-prov").glob("*.json")
     return found
 
 

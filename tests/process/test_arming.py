@@ -87,7 +87,7 @@ def test_every_door_records(tmp_path: Path, door: str) -> None:
     execution = row(tmp_path / "kerasprov.db", "SELECT * FROM execution")
     assert (execution["kind"], execution["script"]) == ("script", str(tmp_path / "train.py"))
     assert execution["status"] == "finished"
-    assert [p.name for p in (tmp_path / "kerasprov-prov").iterdir()] == [
+    assert [p.name for p in (tmp_path / "kerasprov-prov").glob("*.json")] == [
         f"train-{execution['id']}.json"
     ]
 

@@ -104,5 +104,5 @@ def test_flowers_are_the_same_through_every_door(tmp_path: Path, check_prov: obj
     assert (run["epochs_finished"], run["batch_size"], run["status"]) == (2, 32, "finished")
     shapes = rows(database, "SELECT shape FROM inputs WHERE used_as = 'training_data'")
     assert shapes[0]["shape"] == "[null, 32, 32, 3]"
-    document = next((database.parent / "kerasprov-prov").iterdir())
+    document = next((database.parent / "kerasprov-prov").glob("*.json"))
     check_prov(document)  # type: ignore[operator]
