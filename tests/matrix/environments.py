@@ -30,7 +30,7 @@ LEGACY = {"KERAS_PACKAGE": "tf_keras", "TF_USE_LEGACY_KERAS": "1"}
 ENVIRONMENTS = (
     Environment("Keras, TensorFlow", ("tensorflow>=2.21", "keras>=3.15"), TENSORFLOW),
     Environment("Keras, JAX", ("keras>=3.15", "jax"), JAX),
-    Environment("Keras, torch", ("keras>=3.15", "torch>=2.13"), TORCH),
+    Environment("Keras, torch", ("keras>=3.15", "torch==2.13.0"), TORCH),
     Environment(
         "Keras 3.10, TensorFlow",
         ("tensorflow==2.19.1", "keras==3.10.0"),

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from tests.matrix.environments import ENVIRONMENTS, Environment  # noqa: E402
 
 OURS = ("wrapt>=1.14", "prov>=3.2.3", "sqlite-utils>=4", "click>=8.1", "rich>=13", "pytest>=8")
+AT_ONCE = 2
 COVERAGE = ROOT / "docs" / "coverage.md"
 HEAD = """# What is captured where
 
@@ -108,16 +110,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="environments by name; all if none is given")
     parser.add_argument("--write", action="store_true", help=f"write {COVERAGE.name}")
     arguments = parser.parse_args()
-    found: dict[str, dict[str, Any]] = {}
-    for environment in ENVIRONMENTS:
-        if arguments.names and environment.name not in arguments.names:
-            continue
+    wanted = [one for one in ENVIRONMENTS if not arguments.names or one.name in arguments.names]
+    for environment in wanted:
         if not environment.usable:
             print(f"{environment.name}: left out, has no packages for this Python")
-            continue
-        found[environment.name] = try_features(environment)
-        recorded = list(found[environment.name]["features"].values()).count("recorded")
-        print(f"{environment.name}: {found[environment.name]['versions']} {recorded} recorded")
+    usable = [one for one in wanted if one.usable]
+    found: dict[str, dict[str, Any]] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # while one is installed, another one is tried
+        for environment, tried in zip(usable, pool.map(try_features, usable), strict=True):
+            found[environment.name] = tried
+            recorded = list(tried["features"].values()).count("recorded")
+            print(f"{environment.name}: {tried['versions']} {recorded} recorded", flush=True)
     failed = any(one["failed"] for one in found.values())
     if len(found) == len(ENVIRONMENTS):
         if arguments.write:
