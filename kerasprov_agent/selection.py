@@ -32,7 +32,9 @@ class RunColumns:
     `metric.NAME` and `param.NAME` tell which. `tag.NAME` is a tag, `seed` the seed of Keras.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, of_epochs: bool = False) -> None:
+        """`of_epochs`: `epoch` is one as well, of the table `e`."""
+        self._of_epochs = of_epochs
         self._run = _names(connection, "SELECT name FROM pragma_table_info('runs')")
         self._metrics = {
             name.lower(): column
@@ -59,6 +61,8 @@ class RunColumns:
 
     def column(self, name: str) -> SQL | None:
         """A value of a run."""
+        if self._of_epochs and name.lower() == "epoch":
+            return SQL("e.epoch")
         kind, _, rest = name.partition(".")
         if rest and kind in ("run", "metric", "param", "tag"):
             return getattr(self, f"_{kind}_column")(rest.lower())  # type: ignore[no-any-return]
@@ -151,6 +155,14 @@ def runs_query(
     return SQL(text, tuple(values))
 
 
+def epochs_where(record: Record, where: str) -> set[tuple[int, int]]:
+    """The runs and epochs for which a condition holds that speaks of `epoch` as well."""
+    condition = compile_condition(where, RunColumns(record.connection, of_epochs=True))
+    query = "SELECT runs.run, e.epoch FROM runs JOIN epoch e ON e.run = runs.run WHERE "
+    rows = record.query(query + condition.text, condition.values)
+    return {(row["run"], row["epoch"]) for row in rows}
+
+
 def best(
     record: Record,
     metric: str,
@@ -179,8 +191,10 @@ def best(
     for row in told:
         run = runs[row["run"]]
         group = tuple(run[name] for name in by)
-        counts[group] = counts.get(group, 0) + 1
-        if counts[group] <= top:
+        # adam, as another tool wrote it, is Adam.
+        folded = tuple(one.casefold() if isinstance(one, str) else one for one in group)
+        counts[folded] = counts.get(folded, 0) + 1
+        if counts[folded] <= top:
             when = f"SELECT min(epoch) FROM epoch WHERE run = ? AND {value} = ?"
             key = (row["run"], row["value"])
             (epoch,) = record.connection.execute(when, key).fetchone()

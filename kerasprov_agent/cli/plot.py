@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
+from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.errors import KerasProvError
@@ -19,8 +22,15 @@ from kerasprov_agent.query import Record, Row, open_record
     "--metric", "metrics", multiple=True, help="Accuracy and loss by default; repeatable."
 )
 @click.option("--by", multiple=True, metavar="NAME", help="Group by a hyperparameter; repeatable.")
-@click.option("--where", metavar="CONDITION", help="The runs for which this holds.")
-@click.option("--time", "is_time", is_flag=True, help="The mean time of an epoch instead.")
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help='Only runs for which this holds; with `epoch`, as in "epoch > 0", only such epochs.',
+)
+@click.option("--time", "is_time", is_flag=True, help="Show the mean time of an epoch instead.")
+@click.option(
+    "--skip-first", is_flag=True, help="Leave out each run's first epoch, in which Keras compiles."
+)
 @click.option("-o", "--output", metavar="FILE", help="PNG, SVG or PDF, by the name's ending.")
 def plot(
     runs: tuple[str, ...],
@@ -30,19 +40,26 @@ def plot(
     by: tuple[str, ...],
     where: str | None,
     is_time: bool,
+    skip_first: bool,
     output: str | None,
 ) -> None:
     """Draw the curves of RUN, all runs without one, by epoch: training solid, validation dashed.
 
+    Where runs are grouped, the thick line is the mean of all of them; it ends where the first ends.
+
     \b
     kerasprov plot 1 2 -o curves.png
     kerasprov plot --metric val_accuracy --by activation
-    kerasprov plot --time --by optimizer
+    kerasprov plot --time --skip-first --by optimizer
     """
     with open_record(db) as record:
-        chosen = _chosen(record, runs, where, by)
+        of_epochs = bool(where and re.search(r"\bepoch\b", where))
+        pairs = selection.epochs_where(record, where) if of_epochs and where else None
+        chosen = _chosen(record, runs, None if of_epochs else where, by)
         wanted = [] if is_time else list(metrics) or common_metrics(chosen)
-        found = groups(record, chosen, wanted, by)
+        found = groups(record, chosen, wanted, by, pairs, skip_first)
+    if not any(group.seconds or group.lines for group in found):
+        raise KerasProvError("no epoch is like that")
     if is_time:
         found = [group for group in found if group.seconds]
         if not found:
@@ -87,13 +104,13 @@ def _times(found: list[Group]) -> list[Row]:
 
 
 def _points(found: list[Group], metrics: list[str]) -> list[Row]:
-    """What is drawn, as numbers: the mean of a group's runs."""
+    """What is drawn, as numbers: the mean of a group's runs, and of how many it is."""
     return [
-        {"group": group.name, "metric": name, "epoch": epoch, "value": value}
+        {"group": group.name, "metric": name, "epoch": epoch, "value": value, "runs": count}
         for group in found
         for metric in metrics
         for name in (metric, f"val_{metric}")
-        for epoch, value in group.mean(name)
+        for epoch, value, count in group.means(name)
     ]
 
 

@@ -14,14 +14,17 @@ from kerasprov_agent.visible import visible
 WIDTH, HEIGHT = 5.0, 3.6
 """Inches of a panel."""
 LEGEND_ROWS = 12
+MARKS = "os^Dv*PXhp"
+MARKS_ON_A_LINE = 8
 DECADES = 1000
 """A metric whose greatest value is so many times its least gets a logarithmic axis."""
 
 
 def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
-    """A panel a metric, a colour a group: training solid, validation dashed.
+    """A panel a metric, a colour and a mark a group: training solid, validation dashed.
 
-    Of several runs in a group each is a thin line, their mean a thick one.
+    Of several runs in a group each is a thin line, their mean a thick one as long as all of them go
+    on.
     """
     figure, panels = _panels(path, len(metrics))
     for panel, metric in zip(panels, metrics, strict=True):
@@ -29,17 +32,25 @@ def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
             colour = f"C{place % 10}"
             for name, style in ((metric, "-"), (VALIDATION + metric, "--")):
                 lines = [line for line in group.lines if line.metric == name]
-                label = f"{_plain(group.name)}{'' if name == metric else ', validation'}"
+                count = f" (n={len(lines)})" if len(lines) > 1 else ""
+                is_validation = ", validation" if name != metric else ""
+                label = f"{_plain(group.name)}{is_validation}{count}"
                 for line in lines if len(lines) > 1 else ():
                     panel.plot(
                         *zip(*line.points, strict=True), style, color=colour, lw=0.6, alpha=0.4
                     )
-                if lines:
-                    mean = group.mean(name)
-                    panel.plot(*zip(*mean, strict=True), style, color=colour, lw=1.6, label=label)
+                mean = group.mean(name)
+                if mean:
+                    panel.plot(
+                        *zip(*mean, strict=True), style, color=colour, lw=1.6, label=label,
+                        marker=MARKS[place % len(MARKS)], markersize=4,
+                        markevery=max(1, len(mean) // MARKS_ON_A_LINE),
+                        markerfacecolor="white" if is_validation else colour,
+                    )  # fmt: skip
         if _spans_decades(groups, metric):
             panel.set_yscale("log")
         panel.set_xlabel("epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.set_ylabel(_plain(metric))
     _finish(path, figure, panels[0].get_legend_handles_labels())
 

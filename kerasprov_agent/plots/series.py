@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,29 +32,48 @@ class Group:
     seconds: list[float] = field(default_factory=list)
     """Of each epoch."""
 
-    def mean(self, metric: str) -> list[tuple[int, float]]:
-        """A metric by epoch, the mean of the runs that came so far."""
+    def means(self, metric: str) -> list[tuple[int, float, int]]:
+        """A metric by epoch: the mean of the runs that have this epoch, and how many have."""
         values: dict[int, list[float]] = {}
         for line in self.lines:
             if line.metric == metric:
                 for epoch, value in line.points:
                     values.setdefault(epoch, []).append(value)
-        return [(epoch, sum(found) / len(found)) for epoch, found in sorted(values.items())]
+        return [
+            (epoch, sum(found) / len(found), len(found)) for epoch, found in sorted(values.items())
+        ]
+
+    def mean(self, metric: str) -> list[tuple[int, float]]:
+        """A metric by epoch, the mean of all runs: it ends where the first of them ends.
+
+        A mean of those that are left would jump there, as if all of them had changed.
+        """
+        count = sum(line.metric == metric for line in self.lines)
+        return [(epoch, value) for epoch, value, runs in self.means(metric) if runs == count]
 
 
 def groups(
-    record: Record, runs: Sequence[Row], metrics: Sequence[str], by: Sequence[str] = ()
+    record: Record,
+    runs: Sequence[Row],
+    metrics: Sequence[str],
+    by: Sequence[str] = (),
+    epochs_wanted: Container[tuple[int, int]] | None = None,
+    skip_first: bool = False,
 ) -> list[Group]:
     """The runs by the values of the hyperparameters `by`, with their curves and times.
 
-    A metric brings its validation along. Raises `KerasProvError` for a metric that no run has.
+    A metric brings its validation along. Names that differ in case only, such as adam and Adam, are
+    one group. epochs_wanted: pairs of a run's number and an epoch; None: all. skip_first: leave the
+    first epoch of each run out. Raises `KerasProvError` for a metric that no run has.
     """
     wanted = [name for metric in metrics for name in (metric, VALIDATION + metric)]
     found: dict[str, Group] = {}
     for run in runs:
-        epochs = record.epochs(run)
+        epochs = record.epochs(run)[1 if skip_first else 0 :]
+        if epochs_wanted is not None:
+            epochs = [row for row in epochs if (run["run"], row["epoch"]) in epochs_wanted]
         name = ", ".join(f"{one} {_shown(run[one])}" for one in by) if by else str(run["name"])
-        group = found.setdefault(name, Group(name))
+        group = found.setdefault(name.casefold() if by else name, Group(name))
         group.runs.append(run["name"])
         group.seconds += [row["seconds"] for row in epochs if row["seconds"] is not None]
         for metric in wanted:
@@ -70,7 +89,7 @@ def groups(
     for metric in metrics:
         if runs and metric not in present:
             raise unknown(metric, present or record.metrics.values(), "metric")
-    return [found[name] for name in sorted(found, key=_by_number)]
+    return sorted(found.values(), key=lambda group: _by_number(group.name))
 
 
 def common_metrics(runs: Iterable[Row]) -> list[str]:

@@ -13,6 +13,9 @@ from kerasprov_agent.visible import visible
 
 PIPE_WIDTH = 100
 HEIGHT = 22
+TICKS = 8
+MARKS, VALIDATION_MARKS = "●■▲◆★", "○□△◇☆"
+"""Of a group in training and in validation; in a pipe there are no colours."""
 
 
 def curves(groups: Sequence[Group], metrics: Sequence[str]) -> str:
@@ -20,16 +23,31 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     charts = []
     for metric in metrics:
         plot = _plot()
-        for group in groups:
+        epochs: set[int] = set()
+        for place, group in enumerate(groups):
             for name in (metric, VALIDATION + metric):
                 points = group.mean(name)
                 if points:
-                    label = f"{visible(group.name)}{'' if name == metric else ', validation'}"
-                    plot.plot(*map(list, zip(*points, strict=True)), label=label)
+                    is_validation = ", validation" if name != metric else ""
+                    marks = VALIDATION_MARKS if is_validation else MARKS
+                    plot.plot(
+                        *map(list, zip(*points, strict=True)),
+                        label=f"{visible(group.name)}{is_validation}",
+                        marker=marks[place % len(marks)],
+                    )
+                    epochs.update(epoch for epoch, _ in points)
+        if epochs:
+            plot.xticks(_whole_numbers(min(epochs), max(epochs)))
         plot.title(visible(metric))
         plot.xlabel("epoch")
         charts.append(_built(plot))
     return "\n".join(charts)
+
+
+def _whole_numbers(least: int, greatest: int) -> list[int]:
+    """Some epochs for the axis, as far apart as each other."""
+    step = max(1, -(-(greatest - least) // TICKS))
+    return list(range(least, greatest + 1, step))
 
 
 def times(groups: Sequence[Group]) -> str:

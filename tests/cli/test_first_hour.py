@@ -30,7 +30,8 @@ model = keras.Sequential([
     keras.layers.Dense(1, activation="sigmoid"),
 ])
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-model.fit(x, y, validation_split=0.25, epochs=3, verbose=0)
+epochs = 4 if given.activation == "relu" else 2
+model.fit(x, y, validation_split=0.25, epochs=epochs, verbose=0)
 """
 )
 WAYS = [(activation, dropout) for activation in ("relu", "tanh") for dropout in ("0.1", "0.3")]
@@ -130,7 +131,7 @@ def test_a_name_means_what_its_neighbours_mean(study: Path) -> None:
     question = "run, epoch, accuracy, loss, val_loss where val_loss < 99"
     done = kerasprov("query", question, "--json", "--db", study)
     found = json.loads(done.stdout)
-    assert len(found) == 12 and all(isinstance(one["loss"], float) for one in found)
+    assert len(found) == 2 * (4 + 2) and all(isinstance(one["loss"], float) for one in found)
     told = kerasprov("query", question, "--db", study)
     assert "read as epochs.loss" in told.stderr
     of_run = json.loads(kerasprov("query", "run, loss", "--json", "--db", study).stdout)
@@ -157,3 +158,41 @@ def test_the_ending_tells_the_format(study: Path, tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_one_line(study: Path, words: tuple[str, ...]) -> None:
     done = kerasprov(*words, "--db", study)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_mean_ends_where_the_first_of_its_runs_ends(study: Path, tmp_path: Path) -> None:
+    words = ("plot", "--by", "dropout", "--metric", "loss", "--db", study)
+    told = [
+        one for one in json.loads(kerasprov(*words, "--json").stdout) if one["metric"] == "loss"
+    ]
+    assert [(one["group"], one["epoch"], one["runs"]) for one in told] == [
+        (f"dropout {dropout}", epoch, 2 if epoch < 2 else 1)
+        for dropout in ("0.1", "0.3")
+        for epoch in range(4)
+    ]
+    drawn = kerasprov(*words).stdout
+    axis = next(
+        line for line in drawn.splitlines() if re.fullmatch(r"[\s\d]+", line) and line.strip()
+    )
+    assert axis.split() == ["0", "1"]
+    assert "●● dropout 0.1" in drawn and "□□ dropout 0.3, validation" in drawn
+    picture = tmp_path / "curves.svg"
+    assert kerasprov(*words, "-o", picture).exit_code == 0
+    assert "dropout 0.1, validation (n=2)" in picture.read_text()
+
+
+def test_times_without_the_first_epochs(study: Path) -> None:
+    def times(*words: str) -> list[dict[str, object]]:
+        done = kerasprov("plot", "--time", "--by", "activation", *words, "--json", "--db", study)
+        return [
+            {**one, "seconds_per_epoch": pytest.approx(one["seconds_per_epoch"])}
+            for one in json.loads(done.stdout)
+        ]
+
+    assert [one["epochs"] for one in times()] == [8, 4]
+    assert times("--skip-first") == times("--where", "epoch > 0")
+    (one,) = times("--where", "epoch > 0 and dropout = 0.3 and activation = 'tanh'")
+    stored = rows(study, "SELECT seconds FROM epochs WHERE run = 4 AND epoch = 1")
+    assert one["seconds_per_epoch"] == stored[0]["seconds"]
+    done = kerasprov("plot", "--time", "--where", "epoch > 99", "--db", study)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
