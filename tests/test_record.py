@@ -437,6 +437,27 @@ def test_a_subclassed_model_is_described_once_built(recording: Path) -> None:
     assert len(rows(recording, "SELECT * FROM architecture")) == 1
 
 
+@pytest.mark.parametrize("shape", ["nested", "flat"])
+def test_a_frozen_base_does_not_hide_what_the_head_has(recording: Path, shape: str) -> None:
+    inputs = keras.Input((4,))
+    base = keras.Sequential(
+        [keras.layers.Dense(8, "tanh"), keras.layers.Dropout(0.5), keras.layers.Dense(8, "selu")]
+    )
+    base.trainable = False
+    found = inputs
+    for layer in [base] if shape == "nested" else base.layers:
+        found = layer(found)
+    for layer in [
+        keras.layers.Dense(6, "relu"), keras.layers.Dropout(0.25), keras.layers.Dense(1, "sigmoid"),
+    ]:  # fmt: skip
+        found = layer(found)
+    model = keras.Model(inputs, found)
+    model.compile("adam", "mse")
+    model.fit(np.zeros((8, 4)), np.zeros(8), verbose=0)
+    run = row(recording, "SELECT activation, dropout, layers FROM runs")
+    assert (run["activation"], run["dropout"]) == ("relu", 0.25)
+
+
 def test_a_convolutional_functional_model(recording: Path) -> None:
     image = keras.Input((8, 8, 3))
     features = keras.layers.Conv2D(6, 3, activation="relu")(image)

@@ -164,17 +164,24 @@ def _output_shape(layer: Any) -> str | None:
 def hidden_activation(layers: list[dict[str, Any]]) -> str | None:
     """The activation that all hidden layers share; None when they differ or have none.
 
-    The last layer that has an activation is the output; `linear` is none.
+    The last layer that has an activation is the output; `linear` is none. Those of layers that
+    were frozen are no choice of this training, where others have one.
     """
-    activations = [layer["activation"] for layer in layers if layer["activation"]]
+    activations = [layer["activation"] for layer in _chosen(layers) if layer["activation"]]
     hidden = {name for name in activations[:-1] if name != "linear"}
     return hidden.pop() if len(hidden) == 1 else None
 
 
 def dropout_rate(layers: list[dict[str, Any]]) -> float | None:
     """The dropout rate that all dropout layers share; None when they differ or there is none."""
-    rates = {layer["dropout_rate"] for layer in layers if layer["dropout_rate"]}
+    rates = {layer["dropout_rate"] for layer in _chosen(layers) if layer["dropout_rate"]}
     return rates.pop() if len(rates) == 1 else None
+
+
+def _chosen(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers that are not frozen; a frozen model's own are not, even if they do not say so."""
+    frozen = tuple(f"{one['name']}/" for one in layers if not one["trainable"])
+    return [one for one in layers if one["trainable"] and not one["name"].startswith(frozen)]
 
 
 def compiled(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

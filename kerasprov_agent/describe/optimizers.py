@@ -23,7 +23,8 @@ def optimizer(
     Arguments:
         opt: a Keras optimizer.
         constructor: what its constructor was given, where it was seen; the literals stand there,
-            while `get_config()` returns the learning rate after a trip through float32.
+            while `get_config()` returns the learning rate after a trip through float32. That of the
+            inner optimizer, where another one scales the loss for it.
         rate: the learning rate that it was given last, told where it can't be fetched unseen.
 
     Returns `class_name` (`Adam`), `name`, `config` (every value of it, a schedule with its own; and
@@ -31,6 +32,8 @@ def optimizer(
     number, None for a schedule).
     """
     config = _config(opt, rate)
+    if inner(opt) is not opt:
+        config = _unwrapped(config, public_name(type(opt)))
     for name, value in constructor.items():
         held, given = config.get(name), _written(value)
         # The literal says more than what came back from float32, unless it was changed since.
@@ -39,21 +42,23 @@ def optimizer(
         ) or name not in config:
             config[name] = given
     return {
-        "class_name": public_name(type(opt)),
+        "class_name": public_name(type(inner(opt))),
         "name": guard.attempt(lambda: str(opt.name)),
         "config": config,
         "learning_rate": _rate_within(config),
     }
 
 
+def _unwrapped(config: dict[str, Any], wrapper: str) -> dict[str, Any]:
+    """The configuration of an optimizer for which another one scales the loss: its `wrapper`."""
+    found = config.pop("inner_optimizer", None)
+    while is_a(found, dict) and is_a(found.get("config"), dict):
+        found = found["config"]
+    return {**(found if is_a(found, dict) else {}), "wrapper": {"class_name": wrapper, **config}}
+
+
 def _rate_within(config: Mapping[str, Any]) -> float | None:
-    """The learning rate in a configuration, or in that of the optimizer that another scales."""
-    found: Any = config
-    if "inner_optimizer" in config:
-        found = config["inner_optimizer"]
-        while is_a(found, dict) and "learning_rate" not in found:
-            found = found.get("config")
-    rate = found.get("learning_rate") if is_a(found, dict) else None
+    rate = config.get("learning_rate")
     return float(rate) if is_a(rate, (int, float)) and not is_a(rate, bool) else None
 
 

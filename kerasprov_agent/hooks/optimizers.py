@@ -54,8 +54,7 @@ def remember_rate(optimizer: Any, rate: float | None) -> None:
 
 def given_rate(optimizer: Any) -> float | None:
     """The learning rate that an optimizer was given last, as far as that was seen."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    optimizer = optimizer if inner is None else inner
+    optimizer = optimizers.inner(optimizer)
     if optimizer in _assigned:
         return _assigned.get(optimizer)
     seen = _constructed.get(optimizer)
@@ -67,7 +66,7 @@ def describe(optimizer: Any) -> dict[str, Any] | None:
     """The optimizer as `describe.optimizers.optimizer` tells it; None for none."""
     if optimizer is None:
         return None
-    seen = _constructed.get(optimizer)
+    seen = _constructed.get(optimizers.inner(optimizer))
     return optimizers.optimizer(optimizer, seen.given if seen else {}, given_rate(optimizer))
 
 
@@ -78,7 +77,7 @@ class Held:
     """
 
     def __init__(self, attribute: str | None, optimizer: Any, before: int | None) -> None:
-        seen = _constructed.get(optimizer)
+        seen = _constructed.get(optimizers.inner(optimizer))
         self.optimizer = ref(optimizer)
         self.counter = optimizers.counter(optimizer)
         self.before = before

@@ -137,7 +137,12 @@ def test_the_loss_scale(recording: Path) -> None:
     rates = rows(recording, "SELECT learning_rate FROM epoch")
     assert [one["learning_rate"] for one in rates] == [0.125, 0.125]
     run = row(recording, "SELECT optimizer, learning_rate FROM runs")
-    assert run == {"optimizer": "LossScaleOptimizer", "learning_rate": 0.125}
+    assert run == {"optimizer": "SGD", "learning_rate": 0.125}
+    query = "SELECT name, value FROM params WHERE source = 'optimizer'"
+    params = {one["name"]: one["value"] for one in rows(recording, query)}
+    assert (params["learning_rate"], params["momentum"]) == (0.125, 0.0)
+    assert params["wrapper.class_name"] == "LossScaleOptimizer"
+    assert params["wrapper.dynamic_growth_steps"] == 2
 
 
 def test_early_stopping(recording: Path) -> None:
