@@ -61,6 +61,7 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
         )
     elif hasattr(x, "element_spec"):
         facts.update(
+            samples=guard.attempt(tf_data.samples, x),
             batches=tf_data.batches(x),
             batch_size=tf_data.batch_size(x),
             arrays=_by_role(x.element_spec),

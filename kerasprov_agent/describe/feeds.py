@@ -7,13 +7,14 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import guard
-from kerasprov_agent.describe import data
+from kerasprov_agent.describe import data, loaders, tf_data
 from kerasprov_agent.describe.values import integer
 
 
 def feed(found: Any) -> dict[str, Any]:
-    """`batches`, `batch_size`, `samples` an epoch (known of arrays only), `arrays` of the first
-    batch, and `own_batches`: how many an input has that makes them itself.
+    """`batches`, `batch_size`, `samples` an epoch, `arrays` of the first batch.
+
+    And `own_batches`: how many an input has that makes them itself.
 
     Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None. The input is
     not asked: Keras has asked it already, and it may be slow to answer.
@@ -31,6 +32,8 @@ def feed(found: Any) -> dict[str, Any]:
             # With fewer steps than batches an epoch goes on where the one before it ended.
             in_steps = steps * batch_size if steps and steps < whole else None
             samples = in_steps or (whole - 1) * batch_size + (partial or batch_size)
+    else:
+        samples = guard.attempt(_samples, adapter, integer(_steps(found)), batch_size)
     facts: dict[str, Any] = {"batches": batches, "batch_size": batch_size, "samples": samples}
     facts.update(arrays=None, own_batches=None if from_arrays else batches)
     seen = getattr(adapter, "_first_batches", None)  # a generator's, which Keras has looked at
@@ -46,6 +49,20 @@ def feed(found: Any) -> dict[str, Any]:
             "batch_size": getattr(adapter, "_first_batch_size", None),
         }
     return facts
+
+
+def _samples(adapter: Any, steps: int | None, batch_size: int | None) -> int | None:
+    """Samples of an epoch of a pipeline, or of a DataLoader; at most those of `steps` batches."""
+    held = vars(adapter)
+    if "_dataloader" in held:
+        known = loaders.samples(held["_dataloader"])
+    elif hasattr(held.get("_dataset"), "element_spec"):
+        known = tf_data.samples(held["_dataset"])
+    else:
+        return None
+    if known is not None and steps:
+        return min(known, steps * batch_size) if batch_size else None
+    return known
 
 
 def _watch_first_batch(adapter: Any, tell: Callable[[Any], None]) -> None:

@@ -25,6 +25,19 @@ def length(dataset: Any) -> int | None:
     return guard.attempt(len, dataset)
 
 
+def samples(x: Any) -> int | None:
+    """How many samples an epoch of a DataLoader has; None where only the program's code knows."""
+    sampler, size = getattr(x, "sampler", None), batch_size(x)
+    known = length(x.dataset)
+    if known is None or size is None:
+        return None
+    if type(sampler).__name__ == "RandomSampler":
+        known = integer(vars(sampler).get("_num_samples")) or known
+    elif type(sampler).__name__ != "SequentialSampler":
+        return None
+    return known // size * size if vars(x).get("drop_last") is True else known
+
+
 def batch_size(x: Any) -> int | None:
     """The attribute of that name, as it lies in memory; a property of the program's is not run."""
     return integer(vars(x).get("batch_size")) if hasattr(x, "__dict__") else None

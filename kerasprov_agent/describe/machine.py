@@ -14,6 +14,11 @@ ENVIRONMENT_PREFIXES = (
     "CUDA_", "HIP_", "JAX_", "KERASPROV_", "KERAS_", "MKL_", "NCCL_", "NVIDIA_", "OMP_",
     "OPENBLAS_", "PYTORCH_", "ROCR_", "SLURM_", "TF_", "TORCH_", "XLA_",
 )  # fmt: skip
+OF_TERRAFORM = (
+    "TF_CLI_", "TF_DATA_DIR", "TF_IGNORE", "TF_IN_AUTOMATION", "TF_INPUT", "TF_LOG", "TF_PLUGIN_",
+    "TF_REGISTRY_", "TF_STATE_", "TF_TOKEN_", "TF_VAR_", "TF_WORKSPACE",
+)  # fmt: skip
+"""Variables of another program that begin as those of TensorFlow do."""
 ENVIRONMENT_NAMES = frozenset(
     ("RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHASHSEED", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV")
 )
@@ -45,7 +50,8 @@ def environment() -> dict[str, str]:
     return {
         name: redaction.REDACTED if redaction.is_secret(name) else redaction.text(value)
         for name, value in sorted(os.environ.items())
-        if name in ENVIRONMENT_NAMES or name.startswith(ENVIRONMENT_PREFIXES)
+        if name in ENVIRONMENT_NAMES
+        or (name.startswith(ENVIRONMENT_PREFIXES) and not name.startswith(OF_TERRAFORM))
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from glob import escape, glob
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerasprov_agent import guard
 from kerasprov_agent.describe import numbers
@@ -26,6 +26,68 @@ def batches(x: Any) -> int | None:
         return None
     number = guard.attempt(lambda: int(x.cardinality()))
     return number if number is not None and number >= 0 else None
+
+
+class Count(NamedTuple):
+    """How much a pipeline gives in an epoch: samples, in elements of `size` samples each."""
+
+    samples: int
+    elements: int
+    size: int | None = None
+    """None: not in batches."""
+
+
+THE_SAME = frozenset(
+    ("Map", "ParallelMap", "Shuffle", "Prefetch", "Cache", "Options", "Assert", "Snapshot")
+)
+"""Steps that give as many elements as they get."""
+
+
+def samples(x: Any) -> int | None:
+    """How many samples an epoch has; None where that depends on what is read.
+
+    Told from the sizes of the tensors at the sources; nothing is executed.
+    """
+    found = _count(x)
+    return found.samples if found else None
+
+
+def _count(node: Any) -> Count | None:
+    name = step(node)["name"]
+    if name == "TensorSlice":
+        size = int(node._tensors[0].shape[0])
+        return Count(size, size)
+    counts = [found for one in node._inputs() if (found := _count(one)) is not None]
+    if not counts or len(counts) < len(node._inputs()):
+        return None
+    first = min(counts, key=lambda one: one.elements)
+    if name in THE_SAME or name == "Zip":
+        return first
+    count = number(node, "_count")
+    if name in ("Batch", "ParallelBatch"):
+        in_batch = number(node, "_batch_size")
+        is_whole = bool(number(node, "_drop_remainder"))
+        return _batched(first, in_batch, is_whole) if in_batch else None
+    if name == "Take" and count is not None:
+        return _first(first, count) if count >= 0 else first
+    if name == "Skip" and count is not None and count >= 0:
+        skipped = _first(first, count)
+        return Count(first.samples - skipped.samples, first.elements - skipped.elements, first.size)
+    if name == "Repeat" and count is not None and count >= 0:
+        return Count(first.samples * count, first.elements * count, first.size)
+    return None
+
+
+def _batched(given: Count, size: int, is_whole: bool) -> Count | None:
+    if given.size is not None:
+        return None
+    kept = given.samples // size * size if is_whole else given.samples
+    return Count(kept, -(-kept // size), size)
+
+
+def _first(given: Count, elements: int) -> Count:
+    elements = min(elements, given.elements)
+    return Count(min(elements * (given.size or 1), given.samples), elements, given.size)
 
 
 def batch_size(x: Any) -> int | None:

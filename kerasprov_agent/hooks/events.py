@@ -53,7 +53,8 @@ def _early_stopping(call: calls.Fit, callback: Any) -> bool:
     }
     by = public_name(type(callback))
     epoch = stopped_epoch if stopped else call.last_epoch
-    call.recorder.happened(call.run, epoch, "early_stopping", by, details)
+    kind = "early_stopping" if stopped else "weights_restored"
+    call.recorder.happened(call.run, epoch, kind, by, details)
     return stopped
 
 

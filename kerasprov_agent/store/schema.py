@@ -366,7 +366,7 @@ CREATE TABLE event (
     position INTEGER NOT NULL,
     epoch INTEGER,                 -- NULL: before the first
     at TEXT NOT NULL,
-    kind TEXT NOT NULL,            -- early_stopping, nan, stopped, resumed, saved
+    kind TEXT NOT NULL,            -- early_stopping, weights_restored, nan, stopped, resumed, saved
     by TEXT,                       -- class of the callback, or file:line; NULL: not known
     details TEXT,                  -- JSON object
     PRIMARY KEY (run_id, position)

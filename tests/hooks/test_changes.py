@@ -169,6 +169,13 @@ def test_early_stopping_that_had_no_cause_to(recording: Path) -> None:
     assert rows(recording, "SELECT * FROM events") == []
 
 
+def test_weights_put_back_where_nothing_was_stopped(recording: Path) -> None:
+    stop = keras.callbacks.EarlyStopping("loss", patience=5, restore_best_weights=True)
+    build().fit(*data(), epochs=2, verbose=0, callbacks=[stop])
+    kinds = [one["kind"] for one in rows(recording, "SELECT kind FROM events")]
+    assert kinds in ([], ["weights_restored"])  # as this Keras does it
+
+
 def test_not_a_number(recording: Path) -> None:
     x, y = data()
     y[:] = np.nan

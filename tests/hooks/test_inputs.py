@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasprov_agent.describe import loaders, tf_data
 from tests.conftest import row, rows
 
 BACKEND = keras.backend.backend()
@@ -150,6 +151,54 @@ def test_a_pipeline_of_tf_data(recording: Path, tmp_path: Path) -> None:
     assert found["details"]["files"] == {"count": 2, "directory": str(tmp_path), "first": files}
     validation = fed(recording, "validation_data")
     assert (validation["batches"], validation["batch_size"]) == (4, 10)
+    assert (found["run"]["samples"], found["run"]["validation_samples"]) == (None, 40)
+
+
+PIPELINES: dict[str, tuple[Any, bool]] = {
+    # what is made of 37 samples in a row, and whether it is known how many come out
+    "plain": (lambda d: d, True),
+    "batches": (lambda d: d.batch(8), True),
+    "whole batches": (
+        lambda d: d.shuffle(9).map(lambda x: x * 2).batch(8, drop_remainder=True),
+        True,
+    ),
+    "parallel": (
+        lambda d: d.map(lambda x: x, num_parallel_calls=2).batch(8, num_parallel_calls=2),
+        True,
+    ),
+    "the first": (lambda d: d.take(11).cache().batch(4).prefetch(1), True),
+    "the first batches": (lambda d: d.batch(8).take(4), True),
+    "all batches": (lambda d: d.batch(8).take(-1).take(99), True),
+    "the last": (lambda d: d.skip(5).batch(8).skip(1), True),
+    "the last batch": (lambda d: d.batch(8).skip(4), True),
+    "none": (lambda d: d.skip(99).batch(8), True),
+    "twice": (lambda d: d.repeat(2).batch(8), True),
+    "batches twice": (lambda d: d.batch(8).repeat(2), True),
+    "chosen": (lambda d: d.filter(lambda x: x > 3).batch(8), False),
+    "unbatched": (lambda d: d.batch(8).unbatch().batch(4), False),
+    "batched twice": (lambda d: d.batch(2).batch(3), False),
+    "flattened": (lambda d: d.flat_map(lambda x: tf_dataset([x, x])).batch(8), False),
+    "endless": (lambda d: d.repeat().batch(8), False),
+    "joined": (lambda d: d.concatenate(d).batch(8), False),
+}
+
+
+def tf_dataset(values: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(values)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_samples_of_a_pipeline(name: str) -> None:
+    pytest.importorskip("tensorflow")
+    make, is_known = PIPELINES[name]
+    dataset = make(tf_dataset(np.arange(37.0)))
+    told = tf_data.samples(dataset)
+    assert told == (sum(np.size(batch) for batch in dataset) if is_known else None)
+    if is_known:
+        both = (dataset, dataset)
+        assert tf_data.samples(type(dataset).zip(both)) == told
 
 
 def test_texts_are_not_files(recording: Path) -> None:
@@ -236,6 +285,11 @@ def test_a_data_loader(recording: Path) -> None:
     model().fit(loader, verbose=0)
     found = fed(recording)
     assert (found["samples"], found["batches"], found["batch_size"]) == (32, 2, 16)
+    assert found["run"]["samples"] == 32
+    uneven = DataLoader(dataset, batch_size=16, drop_last=True)
+    assert [loaders.samples(one) for one in (loader, uneven)] == [32, len(x) // 16 * 16]
+    chosen = torch.utils.data.WeightedRandomSampler([1.0] * len(x), 7)
+    assert loaders.samples(DataLoader(dataset, batch_size=2, sampler=chosen)) is None
     assert found["arrays"] == BOTH
     assert found["details"]["shuffle"] is True and found["details"]["seed"] == 11
     assert found["details"]["drop_last"] is True and found["details"]["sampler"] == "RandomSampler"
