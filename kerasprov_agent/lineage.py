@@ -23,6 +23,13 @@ FILES = (
     "SELECT f.entity_id FROM file f JOIN entity e ON e.id = f.entity_id "
     "LEFT JOIN generated g ON g.entity_id = f.entity_id"
 )
+STATES = (
+    "SELECT e.id FROM generated g JOIN run r ON r.id = g.activity_id "
+    "JOIN entity s ON s.id = g.entity_id AND s.kind = 'model' "
+    "JOIN generated o ON o.activity_id = r.id "
+    "JOIN entity e ON e.id = o.entity_id AND +e.kind = 'model' "
+    "WHERE g.entity_id = ? ORDER BY e.id = r.trained_model_id, e.seen_at, e.id"
+)
 NEWEST = "g.at IS NULL, e.seen_at DESC"
 """First what was written, and of that the newest."""
 
@@ -31,7 +38,8 @@ class Lineage:
     """The graph of what came of what in one database; asked step by step, as it is walked.
 
     A node is an entity: `id`, `kind` (model, dataset, file, files), `label`, and what is known of
-    it. An edge goes from an entity to its source.
+    it. An edge goes from an entity to its source. The states that a model had within one run, as
+    checkpoints hold them, are one node: the model as that run left it.
     """
 
     def __init__(self, record: Record, perhaps: bool = False) -> None:
@@ -39,15 +47,28 @@ class Lineage:
         self.record = record
         self._condition = "" if perhaps else " AND confidence <> 'read_before'"
         self._steps: dict[tuple[str, str], dict[str, Row]] = {}
+        self._states: dict[str, list[str]] = {}
 
     def steps(self, entity_id: str, direction: str) -> dict[str, Row]:
         """What an entity came of (back), or was made into (forward), by id, and how: a row each."""
         if (entity_id, direction) not in self._steps:
             here, there = ("id", "source_id") if direction == "back" else ("source_id", "id")
             query = f"SELECT * FROM lineage WHERE {here} = ?{self._condition}"
-            rows = self.record.query(query, (entity_id,))
-            self._steps[entity_id, direction] = {row[there]: row for row in rows}
+            found: dict[str, Row] = {}
+            for state_id in self.states(entity_id):
+                for row in self.record.query(query, (state_id,)):
+                    other = self.states(row[there])[-1]
+                    if other != self.states(entity_id)[-1]:
+                        found.setdefault(other, row)
+            self._steps[entity_id, direction] = found
         return self._steps[entity_id, direction]
+
+    def states(self, entity_id: str) -> list[str]:
+        """The states of a model within a run of which this is one; the last stands for them all."""
+        if entity_id not in self._states:
+            states = self._ids(STATES, entity_id)
+            self._states[entity_id] = states or [entity_id]
+        return self._states[entity_id]
 
     def find(self, text: str) -> list[str]:
         """The entities that a path, a run or a hash stands for; raises `UnknownRun`.
@@ -55,7 +76,8 @@ class Lineage:
         Of the same content several programs may tell. Those that come of another one are left out:
         whoever walks forward from that one meets them.
         """
-        found = dict.fromkeys(self._of_path(text) or self._of_hash(text) or self._of_run(text))
+        known = self._of_path(text) or self._of_hash(text) or self._of_run(text)
+        found = dict.fromkeys(self.states(entity_id)[-1] for entity_id in known)
         return [
             entity_id
             for entity_id in found
@@ -227,7 +249,10 @@ class Lineage:
             "JOIN used u ON u.activity_id = a.id "
             "WHERE u.entity_id = :id AND a.calls IS NOT NULL ORDER BY 4"
         )
-        return list(self.record.query(query, {"id": entity_id}))
+        rows = [
+            row for one in self.states(entity_id) for row in self.record.query(query, {"id": one})
+        ]
+        return sorted(rows, key=lambda row: str(row["started_at"]))
 
     def as_graph(self, start: list[str], direction: str) -> dict[str, Any]:
         """The lineage as plain values: `start`, `nodes`, `edges` (from, to: its source)."""

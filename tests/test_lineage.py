@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from kerasprov_agent.cli import main
+from kerasprov_agent.lineage import Lineage
+from kerasprov_agent.query import open_record
 from tests.conftest import SHARED, python, recorded, rows
 
 FLOWERS = SHARED / "data" / "flowers17"
@@ -119,6 +121,47 @@ SELECT DISTINCT ?directory ?member WHERE {
     ?set kp:member ?member ; prov:atLocation ?directory .
 }
 """
+
+
+CHECKPOINTS = """
+import keras, numpy as np
+np.savez("data.npz", x=np.random.rand(64, 4), y=np.random.rand(64))
+data = np.load("data.npz")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+saving = keras.callbacks.ModelCheckpoint("ck-{epoch}.keras")
+model.fit(data["x"], data["y"], epochs=4, verbose=0, callbacks=[saving])
+model.fit(data["x"], data["y"], epochs=2, verbose=0)
+model.save("final.keras")
+tuned = keras.models.load_model("ck-2.keras")
+tuned.fit(data["x"], data["y"], epochs=1, verbose=0)
+tuned.save("tuned.keras")
+"""
+
+
+def test_the_states_of_a_model_in_one_run_are_one(tmp_path: Path) -> None:
+    done = recorded(tmp_path, CHECKPOINTS, name="checkpoints.py")
+    assert done.returncode == 0, done.stderr.decode()
+
+    def tree(*words: str) -> str:
+        return kerasprov("lineage", *words, "--db", tmp_path / "kerasprov.db")
+
+    back = tree(str(tmp_path / "final.keras"), "--back")
+    assert back.count("run 1") == back.count("run 2") == 1 and "run 3" not in back
+    forward = tree("1", "--forward")
+    assert [f"ck-{epoch}.keras" in forward for epoch in range(1, 5)] == [True] * 4
+    assert "tuned.keras" in forward and "final.keras" in forward
+    of_data = tree(str(tmp_path / "data.npz"), "--forward")
+    # Run 2 came of the data and of run 1's model, run 3 of the data and of a checkpoint.
+    assert [of_data.count(f"run {number} ") for number in (1, 2, 3)] == [1, 2, 2]
+    with open_record(str(tmp_path / "kerasprov.db")) as record:
+        lineage = Lineage(record)
+        everything = lineage.reach(lineage.find(str(tmp_path / "data.npz")), "forward")
+        for one in everything:  # both ways it is the same relation
+            for other in lineage.steps(one, "forward"):
+                assert one in lineage.steps(other, "back")
+            for other in lineage.steps(one, "back"):
+                assert one in lineage.steps(other, "forward")
 
 
 def test_which_images_led_to_this_model_file(pipeline: Path, tmp_path: Path) -> None:

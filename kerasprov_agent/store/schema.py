@@ -469,6 +469,7 @@ CREATE TABLE generated (
     activity_id TEXT NOT NULL,
     at TEXT
 ) WITHOUT ROWID;
+CREATE INDEX generated_activity ON generated (activity_id);
 
 -- The time stands beside the content too: one index then leads from a file that was read to the
 -- one that was written last before, however often the same content is read.
