@@ -1,8 +1,9 @@
 """Conditions on runs, such as `val_loss < 0.5 and optimizer = 'adam'`, as parameterised SQL.
 
 A small language: comparisons, `and`, `or`, `not`, `in`, `like`, `between`, `is null`, arithmetic,
-and `min`, `max`, `avg`, `first`, `last`, `count` over a run's epochs. Names become SQL only where
-they are found among the columns, values only as parameters: no injection is possible.
+and `min`, `max`, `avg`, `std`, `median`, `first`, `last`, `count` over a run's epochs. Names become
+SQL only where they are found among the columns, values only as parameters: no injection is
+possible.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ name: NAME | QUOTED
 OPERATOR: "<=" | ">=" | "!=" | "<>" | "==" | "=" | "<" | ">"
 SIGN: "+" | "-"
 FACTOR: "*" | "/"
-FUNCTION.2: /(min|max|avg|first|last|count)(?=\s*\()/i
+FUNCTION.2: /(min|max|avg|std|median|first|last|count)(?=\s*\()/i
 NUMBER: /\d+(\.\d*)?([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?/
 STRING: /'([^']|'')*'|"([^"]|"")*"/
 QUOTED: /`[^`]+`/

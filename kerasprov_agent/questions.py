@@ -95,7 +95,9 @@ class Entities:
         """An aggregate over all that a group has."""
         found = self.column(name)
         if found is not None and function in OWN_TERMS:
-            raise KerasProvError(f"{function}() can't be asked for here; min, max, avg, count can")
+            raise KerasProvError(
+                f"{function}() can't be asked for here; min, max, avg, std, median, count can"
+            )
         return found and SQL(f"{function}({found.text})")
 
     def source(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from kerasprov_agent.query import Record
 
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SQL_FUNCTIONS = ("min", "max", "avg", "count")
+SQL_FUNCTIONS = ("min", "max", "avg", "std", "median", "count")
 HYPERPARAMETERS = ("optimizer", "learning_rate", "batch_size", "activation", "dropout", "epochs")
 LESS_IS_BETTER = re.compile("loss|err|mse|mae|mape|perplexity|divergence")
 SEED = "seed"
@@ -176,23 +177,11 @@ def best(
     greatest: whether more is better; None: it is not for losses and errors. Rows have the epoch
     and the run's hyperparameters. Raises `KerasProvError`.
     """
-    column = next((c for c, n in record.metrics.items() if n.lower() == metric.lower()), None)
-    if column is None:
-        raise unknown(metric, record.metrics.values(), "metric")
-    more = greatest if greatest is not None else not LESS_IS_BETTER.search(metric.lower())
-    query, values = runs_query(RunColumns(record.connection), by, where)
-    runs = {row["run"]: row for row in record.query(query, values)}
-    value = _quoted(column)
-    function = "max" if more else "min"
-    each = f"SELECT run, {function}({value}) AS value FROM epoch GROUP BY run"
-    told = [row for row in record.query(each) if row["run"] in runs and row["value"] is not None]
-    told.sort(key=lambda row: (-row["value"] if more else row["value"], row["run"]))
+    value, told = _best_of_each(record, metric, by, greatest, where)
     found, counts = list[dict[str, Any]](), dict[Any, int]()
-    for row in told:
-        run = runs[row["run"]]
+    for row, run in told:
         group = tuple(run[name] for name in by)
-        # adam, as another tool wrote it, is Adam.
-        folded = tuple(one.casefold() if isinstance(one, str) else one for one in group)
+        folded = _folded(group)
         counts[folded] = counts.get(folded, 0) + 1
         if counts[folded] <= top:
             when = f"SELECT min(epoch) FROM epoch WHERE run = ? AND {value} = ?"
@@ -203,6 +192,62 @@ def best(
             grouped = dict(zip(by, group, strict=True))
             found.append({**grouped, metric: row["value"], **heading, **settings})
     return found
+
+
+def best_means(
+    record: Record,
+    metric: str,
+    by: Sequence[str],
+    greatest: bool | None = None,
+    where: str | None = None,
+) -> list[dict[str, Any]]:
+    """For each value of `by` the mean of a metric over its runs, each in its best epoch.
+
+    Rows have the mean under the metric's name, `std` (of the sample; None of a single run) and
+    `runs`, how many they are; the best mean comes first. Raises `KerasProvError`.
+    """
+    _, told = _best_of_each(record, metric, by, greatest, where)
+    groups: dict[Any, tuple[tuple[Any, ...], list[float]]] = {}
+    for row, run in told:
+        group = tuple(run[name] for name in by)
+        groups.setdefault(_folded(group), (group, []))[1].append(row["value"])
+    rows = [
+        {
+            **dict(zip(by, group, strict=True)),
+            metric: statistics.fmean(values),
+            "std": statistics.stdev(values) if len(values) > 1 else None,
+            "runs": len(values),
+        }
+        for group, values in groups.values()
+    ]
+    return sorted(rows, key=lambda row: row[metric], reverse=_more_is_better(metric, greatest))
+
+
+def _best_of_each(
+    record: Record, metric: str, by: Sequence[str], greatest: bool | None, where: str | None
+) -> tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """The column of a metric, and its best value of each run with the run, the best first."""
+    column = next((c for c, n in record.metrics.items() if n.lower() == metric.lower()), None)
+    if column is None:
+        raise unknown(metric, record.metrics.values(), "metric")
+    more = _more_is_better(metric, greatest)
+    query, values = runs_query(RunColumns(record.connection), by, where)
+    runs = {row["run"]: row for row in record.query(query, values)}
+    value = _quoted(column)
+    function = "max" if more else "min"
+    each = f"SELECT run, {function}({value}) AS value FROM epoch GROUP BY run"
+    told = [row for row in record.query(each) if row["run"] in runs and row["value"] is not None]
+    told.sort(key=lambda row: (-row["value"] if more else row["value"], row["run"]))
+    return value, [(row, runs[row["run"]]) for row in told]
+
+
+def _more_is_better(metric: str, greatest: bool | None) -> bool:
+    return greatest if greatest is not None else not LESS_IS_BETTER.search(metric.lower())
+
+
+def _folded(group: tuple[Any, ...]) -> tuple[Any, ...]:
+    """By what a group is known: adam, as another tool wrote it, is Adam."""
+    return tuple(one.casefold() if isinstance(one, str) else one for one in group)
 
 
 def moment(text: str) -> str:

@@ -11,6 +11,7 @@ from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.conditions import SQL
+from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
 from kerasprov_agent.questions import compile_question
 
@@ -34,6 +35,9 @@ from kerasprov_agent.questions import compile_question
 )
 @click.option("--where", metavar="CONDITION", help="Only among the runs for which this holds.")
 @click.option("--max/--min", "greatest", default=None, help="Whether more is better, or less.")
+@click.option(
+    "--mean", is_flag=True, help="Compare the means over the runs of each value, not the luckiest."
+)
 def best(
     metric: str,
     db: str,
@@ -42,13 +46,23 @@ def best(
     top: int,
     where: str | None,
     greatest: bool | None,
+    mean: bool,
 ) -> None:
     """The best run by METRIC, in its best epoch, with its hyperparameters.
+
+    With --by and --mean: the mean of METRIC over the runs of each value, each run in its best
+    epoch, with the standard deviation `std` and how many runs there are; the best value first.
 
     Less is better for losses and errors, more for all else, unless --max or --min says it.
     """
     with open_record(db) as record:
-        rows = selection.best(record, metric, by, top, greatest, where)
+        if mean and not by:
+            raise KerasProvError("--mean needs --by: the means of which groups?")
+        rows = (
+            selection.best_means(record, metric, by, greatest, where)
+            if mean
+            else selection.best(record, metric, by, top, greatest, where)
+        )
     print_rows(rows, form, f"No run has {metric}.")
 
 
@@ -66,7 +80,8 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
 
     Entities are the views: runs, epochs, evaluations, layers, params, changes, events, callbacks,
     optimizers, inputs, activities, files, packages, executions. They are joined by their run; with
-    an aggregate (min, max, avg, count) the rest is what it is grouped by. A SELECT is SQL.
+    an aggregate (min, max, avg, std, median, count) the rest is what it is grouped by. A SELECT is
+    SQL.
     """
     with open_record(db) as record:
         meant: dict[str, str] = {}

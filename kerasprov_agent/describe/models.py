@@ -180,8 +180,12 @@ def dropout_rate(layers: list[dict[str, Any]]) -> float | None:
 
 def _chosen(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The layers that are not frozen; a frozen model's own are not, even if they do not say so."""
-    frozen = tuple(f"{one['name']}/" for one in layers if not one["trainable"])
-    return [one for one in layers if one["trainable"] and not one["name"].startswith(frozen)]
+
+    def is_frozen(layer: Mapping[str, Any]) -> bool:
+        return layer.get("trainable") is False  # what was imported does not tell
+
+    within = tuple(f"{one['name']}/" for one in layers if is_frozen(one))
+    return [one for one in layers if not is_frozen(one) and not one["name"].startswith(within)]
 
 
 def compiled(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

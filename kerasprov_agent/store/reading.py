@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from kerasprov_agent.errors import Unusable
-from kerasprov_agent.store import database
+from kerasprov_agent.store import aggregates, database
 
 PATIENCE = 5.0
 """Seconds that a reader waits while another program has the file for itself."""
@@ -123,6 +123,7 @@ def _begun(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
         raise
     connection.row_factory = sqlite3.Row
     connection.text_factory = text_of
+    aggregates.add(connection)
     # Python sees Ctrl-C only between two of its own steps, and SQLite may take hours over one.
     connection.set_progress_handler(lambda: None, STEPS)
     return connection

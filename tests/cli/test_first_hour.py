@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -196,3 +197,33 @@ def test_times_without_the_first_epochs(study: Path) -> None:
     assert one["seconds_per_epoch"] == stored[0]["seconds"]
     done = kerasprov("plot", "--time", "--where", "epoch > 99", "--db", study)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_means_and_deviations_over_runs(study: Path) -> None:
+    best = [
+        one["best"]
+        for one in rows(study, "SELECT min(loss) AS best FROM epochs GROUP BY run ORDER BY run")
+    ]
+    expected = [
+        {"activation": name, "loss": pytest.approx(statistics.fmean(two)),
+         "std": pytest.approx(statistics.stdev(two)), "runs": 2}
+        for name, two in (("relu", best[:2]), ("tanh", best[2:]))
+    ]  # fmt: skip
+    told = kerasprov("best", "loss", "--by", "activation", "--mean", "--json", "--db", study)
+    found = json.loads(told.stdout)
+    assert sorted(found, key=lambda one: one["activation"]) == expected
+    assert found[0]["loss"] <= found[1]["loss"]
+    question = "runs.activation, std(epochs.loss), median(epochs.loss), count(epochs.loss)"
+    told = kerasprov("query", question, "--json", "--db", study)
+    for one in json.loads(told.stdout):
+        query = "SELECT loss FROM epochs WHERE activation = ?"
+        losses = [each["loss"] for each in rows(study, query, one["runs.activation"])]
+        assert one["std(epochs.loss)"] == pytest.approx(statistics.stdev(losses))
+        assert one["median(epochs.loss)"] == pytest.approx(statistics.median(losses))
+        assert one["count(epochs.loss)"] == len(losses)
+    found = json.loads(
+        kerasprov("runs", "--where", "std(loss) >= 0", "--json", "--db", study).stdout
+    )
+    assert len(found) == 4
+    without = kerasprov("best", "loss", "--mean", "--db", study)
+    assert (without.exit_code, without.stderr.count("\n")) == (2, 1)
