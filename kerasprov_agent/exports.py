@@ -24,6 +24,7 @@ from kerasprov_agent.visible import no_formula
 VIEWS = (
     "runs", "epochs", "evaluations", "params", "layers", "changes", "events", "callbacks",
     "optimizers", "activities", "steps", "inputs", "executions", "files", "packages", "imports",
+    "searches", "trials",
 )  # fmt: skip
 BATCH = 10_000
 INDEX = "kerasprov"

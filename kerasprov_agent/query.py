@@ -266,6 +266,11 @@ class Record:
         """What callbacks and the program did to a run."""
         return self._of_run("events", run, "at")
 
+    def trial(self, run: Row) -> Row | None:
+        """The trial of a search that a run belongs to."""
+        query = "SELECT * FROM trials WHERE id = ?"
+        return next(iter(self.query(query, (run["trial_id"],))), None) if run["trial_id"] else None
+
     def activities(self, run: Row) -> list[Row]:
         """What a run's model was used for."""
         return self._of_run("activities", run, "started_at")

@@ -22,8 +22,11 @@ OF_RUNS = (
     "optimizers", "inputs", "activities", "steps",
 )  # fmt: skip
 """Views with a column `run`, in the order in which a name without an entity is looked for."""
+SEARCH_OF_RUN = "searches.id = (SELECT t.search_id FROM trial t WHERE t.id = runs.trial_id)"
 OF_EXECUTIONS = {"files": "execution_id", "packages": "execution_id", "executions": "id"}
 """Views of a whole program, and which of their columns has its id."""
+OF_SEARCHES = {"trials": "trials.id = runs.trial_id", "searches": SEARCH_OF_RUN}
+"""Views of a search for hyperparameters, and how a run belongs to it."""
 TWOFOLD = {"loss", "seconds", "samples"}
 """Attributes that are something else in another view."""
 OWN_TERMS = {"first", "last"}
@@ -46,7 +49,7 @@ class Entities:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.columns: dict[str, dict[str, str]] = {}
-        for view in (*OF_RUNS, *OF_EXECUTIONS):
+        for view in (*OF_RUNS, *OF_EXECUTIONS, *OF_SEARCHES):
             query = "SELECT name FROM pragma_table_info(?)"
             names = [name for (name,) in connection.execute(query, (view,))]
             self.columns[view] = {name.lower(): name for name in names}
@@ -109,6 +112,8 @@ class Entities:
         for view in views:
             if view in OF_EXECUTIONS:
                 joins.append(f"JOIN {view} ON {view}.{OF_EXECUTIONS[view]} = runs.execution_id")
+            elif view in OF_SEARCHES:
+                joins.append(f"JOIN {view} ON {OF_SEARCHES[view]}")
             elif view == "epochs":
                 # CROSS: run by run, not epoch by epoch, of which there are a hundred times more.
                 joins.append("CROSS JOIN epochs ON epochs.run = runs.run")

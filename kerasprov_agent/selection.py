@@ -22,6 +22,11 @@ SQL_FUNCTIONS = ("min", "max", "avg", "std", "median", "count")
 HYPERPARAMETERS = ("optimizer", "learning_rate", "batch_size", "activation", "dropout", "epochs")
 LESS_IS_BETTER = re.compile("loss|err|mse|mae|mape|perplexity|divergence")
 SEED = "seed"
+OF_TRIALS = {
+    "score": "(SELECT t.score FROM trial t WHERE t.id = runs.trial_id)",
+    "trial": "(SELECT t.name FROM trial t WHERE t.id = runs.trial_id)",
+}
+"""What a run knows of the trial of a search that it belongs to."""
 TEXTS = frozenset(("loss",))
 """Columns of the view `runs` that bear the name of a metric: the name means the metric."""
 
@@ -58,7 +63,13 @@ class RunColumns:
     def names(self) -> Iterable[str]:
         """All names."""
         tags = (f"tag.{name}" for name in self._tags.values())
-        return [*self._run.values(), *self._metric_names.values(), *self._params.values(), *tags]
+        return [
+            *self._run.values(),
+            *OF_TRIALS,
+            *self._metric_names.values(),
+            *self._params.values(),
+            *tags,
+        ]
 
     def column(self, name: str) -> SQL | None:
         """A value of a run."""
@@ -68,6 +79,8 @@ class RunColumns:
         if rest and kind in ("run", "metric", "param", "tag"):
             return getattr(self, f"_{kind}_column")(rest.lower())  # type: ignore[no-any-return]
         folded = name.lower()
+        if folded in OF_TRIALS:
+            return SQL(OF_TRIALS[folded])
         ways = (self._run_column, self._metric_column, self._param_column)
         if folded in TEXTS and folded in self._metrics:
             ways = (self._metric_column, *ways)  # type: ignore[assignment]

@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": ("diff",),
     "plot": ("plot",),
     "questions": ("best", "query", "sql"),
+    "trials": ("trials",),
     "lineage": ("lineage",),
     "documents": ("prov",),
     "imports": ("import",),

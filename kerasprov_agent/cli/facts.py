@@ -9,7 +9,7 @@ from kerasprov_agent.cli.tables import duration, epochs_told, moment, short
 from kerasprov_agent.query import Row
 
 
-def summary(run: Row, execution: Row) -> dict[str, Any]:
+def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any]:
     """Its outcome, its model, its program and machine."""
     stopped = ", stopped early" if run["stopped_early"] else ""
     commit = execution["git_commit"]
@@ -21,7 +21,7 @@ def summary(run: Row, execution: Row) -> dict[str, Any]:
         "epochs": f"{epochs_told(run)}{stopped}" if run["kind"] == "fit" else None,
         "steps": run["steps"],
         "job": f"{run['job']}, rank {run['rank']}" if run["job"] else None,
-        "trial": run["trial_id"],
+        "trial": _trial(trial) if trial else None,
         "exception": _exception(run),
         "model": _model(run),
         "samples": _samples(run),
@@ -33,6 +33,11 @@ def summary(run: Row, execution: Row) -> dict[str, Any]:
         "imported": run["imported_from"],
         "note": run["note"],
     }  # fmt: skip
+
+
+def _trial(trial: Row) -> str:
+    score = f", score {short(trial['score'])}" if trial["score"] is not None else ""
+    return f"{trial['trial']} of {trial['search'] or 'a search'}{score}"
 
 
 def _model(run: Row) -> str:

@@ -79,9 +79,9 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
     kerasprov query "runs.optimizer, avg(epochs.seconds)"
 
     Entities are the views: runs, epochs, evaluations, layers, params, changes, events, callbacks,
-    optimizers, inputs, activities, files, packages, executions. They are joined by their run; with
-    an aggregate (min, max, avg, std, median, count) the rest is what it is grouped by. A SELECT is
-    SQL.
+    optimizers, inputs, activities, files, packages, executions, searches, trials. They are joined
+    by their run; with an aggregate (min, max, avg, std, median, count) the rest is what it is
+    grouped by. A SELECT is SQL.
     """
     with open_record(db) as record:
         meant: dict[str, str] = {}

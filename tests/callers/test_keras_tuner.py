@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.conftest import TINY, recorded, row, rows
+from tests.conftest import TINY, kerasprov, recorded, row, rows
 
 keras_tuner = pytest.importorskip("keras_tuner")
 
@@ -174,3 +174,45 @@ def test_a_search_that_is_broken_off(tmp_path: Path) -> None:
         "status": "interrupted",
         "epochs_finished": 1,
     }
+
+
+def test_the_commands_tell_of_trials(recording: Path) -> None:
+    import kerasprov_agent
+
+    x, y = data()
+    tuner = keras_tuner.RandomSearch(
+        build,
+        objective="val_accuracy",
+        max_trials=2,
+        seed=1,
+        directory=recording.parent / "tuning",
+        project_name="digits",
+    )
+    tuner.search(x, y, epochs=1, validation_split=0.25, verbose=0)
+    kerasprov_agent.stop()
+
+    def asked(*words: str) -> Any:
+        done = kerasprov(*words, "--json", "--db", recording)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    scores = sorted((one.score for one in tuner.oracle.trials.values()), reverse=True)
+    found = asked("trials", "digits")
+    assert [one["score"] for one in found] == scores
+    for one in found:
+        values = tuner.oracle.trials[one["trial"]].hyperparameters.values
+        assert {name: one[name] for name in values} == values
+    assert kerasprov("trials", "nonsense", "--db", recording).stdout == "No trials match.\n"
+    runs = asked(
+        "runs", "--columns", "run,trial,score", "--where", "score >= 0", "--sort", "-score"
+    )
+    assert [one["score"] for one in runs] == scores
+    assert {str(one["run"]) for one in runs} == {one["run_numbers"] for one in found}
+    answers = asked("query", "trials.trial, trials.score, avg(epochs.loss), count(searches.id)")
+    assert {one["trials.trial"] for one in answers} == set(tuner.oracle.trials)
+    shown = kerasprov("show", "1", "--db", recording).stdout
+    assert f"{runs[0]['trial']} of digits" in shown or f"{runs[1]['trial']} of digits" in shown
+    folder = recording.parent / "exported"
+    assert kerasprov("export", "--format", "csv", "-o", folder, "--db", recording).exit_code == 0
+    assert (folder / "trials.csv").read_text().count("\n") == 3
+    assert (folder / "searches.csv").read_text().count("\n") == 2
