@@ -24,7 +24,7 @@ COMMANDS = {
     "documents": ("prov",),
     "imports": ("import",),
     "export": ("export",),
-    "care": ("doctor", "pack", "rename", "tag", "note", "delete"),
+    "care": ("doctor", "pack", "merge", "rename", "tag", "note", "delete"),
     "setup": ("config", "path"),
 }
 """The modules here, each with its commands."""

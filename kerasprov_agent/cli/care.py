@@ -1,4 +1,4 @@
-"""`kerasprov doctor`, `pack`, `rename`, `tag`, `note`, `delete`: looking after a database."""
+"""Looking after a database: `kerasprov doctor`, `pack`, `merge`, `rename`, `tag`, `note`, `delete`."""
 
 from __future__ import annotations
 
@@ -47,6 +47,23 @@ def rename(run: str, name: str, db: str) -> None:
     with open_record(db) as record:
         run_id = record.find(run)["id"]
     care.rename(db, run_id, name)
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@database_option
+def merge(files: tuple[str, ...], db: str) -> None:
+    """Take the programs of other databases in, with their runs, epochs, files and models.
+
+    What is here already is left out: merging twice adds nothing. Runs get new numbers.
+    """
+    for file in files:
+        found = care.merge(db, file)
+        known = f", {found.known} programs were here already" if found.known else ""
+        say(f"{file}: {found.programs} programs, {len(found.runs)} runs taken in{known}")
+        if any(before != after for before, after in found.runs.items()):
+            told = ", ".join(f"{before} is {after}" for before, after in found.runs.items())
+            say(f"  numbers of the runs: {told}")
 
 
 @click.command()
@@ -119,4 +136,4 @@ def delete(
     care.delete(db, list(rows))
 
 
-COMMANDS = (doctor, pack, rename, tag, note, delete)
+COMMANDS = (doctor, pack, merge, rename, tag, note, delete)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerasprov_agent import replacing
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.store import database, filesystem, liveness, reading, removal, schema, spool
+from kerasprov_agent.store import (
+    copying,
+    database,
+    filesystem,
+    liveness,
+    reading,
+    removal,
+    schema,
+    spool,
+)
 from kerasprov_agent.store.text import as_json, bindable
 from kerasprov_agent.store.writer import Writer
 
@@ -72,6 +82,46 @@ def pack(path: str, target: str) -> None:
             reading.copy_to(path, beside)
     except sqlite3.DatabaseError as exc:
         raise KerasProvError(f"can't write {target}: {exc}") from exc
+
+
+class Merged(NamedTuple):
+    """What became of another database: its runs' numbers there and here, and what was here."""
+
+    programs: int
+    runs: dict[int, int]
+    known: int
+
+
+def merge(path: str, other: str) -> Merged:
+    """Take in the programs of another database that are not here yet, each with all it has.
+
+    What was taken in while it still went on is replaced by what it has become. `path` is made where
+    there is none, `other` stays as it is. Raises `KerasProvError`, `Unusable`.
+    """
+    if os.path.exists(path) and os.path.samefile(path, other):
+        raise KerasProvError(f"{other} is the database itself; name another file")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "copy.db")
+        reading.copy_to(other, copy)
+        # Of an earlier schema, it is brought up to date here.
+        with closing(database.open_for_writing(copy)) as source, adding(path) as target:
+            return _merged(source, target)
+
+
+def _merged(source: sqlite3.Connection, target: sqlite3.Connection) -> Merged:
+    programs, known, runs = 0, 0, dict[int, int]()
+    query = "SELECT id, status FROM execution ORDER BY started_at"
+    for execution_id, _ in source.execute(query).fetchall():
+        here = target.execute("SELECT status FROM execution WHERE id = ?", (execution_id,))
+        status = here.fetchone()
+        if status is not None and status[0] != "running":
+            known += 1
+            continue
+        if status is not None:
+            removal.delete_execution(target, execution_id)
+        runs |= copying.copy_within(source, target, execution_id)
+        programs += 1
+    return Merged(programs, runs, known)
 
 
 def rename(path: str, run_id: str, name: str) -> None:

@@ -55,32 +55,41 @@ SHARED = ("source", "package", "architecture", "layer", "manifest", "content", "
 def copy_execution(
     source: sqlite3.Connection, target: sqlite3.Connection, execution_id: str
 ) -> None:
-    """Copy an execution, with everything that belongs to it, in one transaction.
-
-    The numbers of runs, manifests and contents are those of a file; the copy gets new ones.
-    """
-    catalogue = Catalogue()
-    renamed = dict(source.execute("SELECT column_name, name FROM metric"))
-    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}, "content": {}}
+    """Copy an execution, with everything that belongs to it, in one transaction."""
     target.execute("BEGIN IMMEDIATE")
     try:
-        for table, condition in IN_ORDER:
-            rows = source.execute(
-                f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
-            )
-            columns = [
-                catalogue.column(target, table, Stored(renamed[name])) or "more"
-                if table in ("epoch", "evaluation") and name in renamed
-                else name
-                for (name, *_) in rows.description
-            ]
-            for row in rows:
-                _copy_row(target, table, dict(zip(columns, row, strict=True)), numbers)
+        copy_within(source, target, execution_id)
         target.execute("COMMIT")
     except BaseException:
         if target.in_transaction:
             target.execute("ROLLBACK")
         raise
+
+
+def copy_within(
+    source: sqlite3.Connection, target: sqlite3.Connection, execution_id: str
+) -> dict[int, int]:
+    """As `copy_execution`, within the caller's transaction.
+
+    The numbers of runs, manifests and contents are those of a file; the copy gets new ones. Returns
+    those of the runs, the old ones and the new.
+    """
+    catalogue = Catalogue()
+    renamed = dict(source.execute("SELECT column_name, name FROM metric"))
+    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}, "content": {}}
+    for table, condition in IN_ORDER:
+        rows = source.execute(
+            f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
+        )
+        columns = [
+            catalogue.column(target, table, Stored(renamed[name])) or "more"
+            if table in ("epoch", "evaluation") and name in renamed
+            else name
+            for (name, *_) in rows.description
+        ]
+        for row in rows:
+            _copy_row(target, table, dict(zip(columns, row, strict=True)), numbers)
+    return numbers["run"]
 
 
 def _copy_row(

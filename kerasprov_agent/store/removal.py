@@ -45,7 +45,7 @@ def delete_runs(connection: sqlite3.Connection, run_ids: Sequence[str]) -> None:
         if connection.execute(left, (execution_id,)).fetchone():
             _sweep_entities(connection, execution_id)
         else:
-            _delete_execution(connection, execution_id)
+            delete_execution(connection, execution_id)
     _sweep_shared(connection)
 
 
@@ -64,7 +64,8 @@ def _delete_run(connection: sqlite3.Connection, run_id: str, number: int) -> Non
     connection.execute("DELETE FROM run WHERE number = ?", (number,))
 
 
-def _delete_execution(connection: sqlite3.Connection, execution_id: str) -> None:
+def delete_execution(connection: sqlite3.Connection, execution_id: str) -> None:
+    """Delete a program with its runs; what it shares with others stays."""
     own = {"execution": execution_id}
     # Another program may have used what this one made: then only that it did is forgotten.
     entities = "(SELECT id FROM entity WHERE execution_id = :execution)"
