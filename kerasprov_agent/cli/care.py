@@ -1,4 +1,4 @@
-"""Looking after a database: `kerasprov doctor`, `pack`, `merge`, `rename`, `tag`, `note`, `delete`."""
+"""Looking after a database: `doctor`, `pack`, `merge`, `rename`, `tag`, `note`, `delete`."""
 
 from __future__ import annotations
 
