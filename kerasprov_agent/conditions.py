@@ -9,6 +9,7 @@ possible.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -79,6 +80,26 @@ class SQL(NamedTuple):
 
     text: str
     values: tuple[Any, ...] = ()
+
+
+PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?")
+
+
+def as_written(found: SQL) -> str:
+    """The statement with its values in it, as a person may run it."""
+    values = iter(found.values)
+
+    def literal(part: re.Match[str]) -> str:
+        return _literal(next(values)) if part[0] == "?" else part[0]
+
+    return PARAMETER.sub(literal, found.text)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("'", "''")
+        return f"'{escaped}'"
+    return "NULL" if value is None else repr(value)
 
 
 class Columns(Protocol):

@@ -32,7 +32,7 @@ def doctor(db: str, form: str, mend: bool) -> None:
 
 @click.command()
 @database_option
-@click.option("-o", "--output", metavar="FILE", required=True, help="A file that is not there yet.")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The new file.")
 def pack(db: str, output: str) -> None:
     """Copy the database into one compact file to hand on, also while it is written."""
     care.pack(db, output)
@@ -108,9 +108,9 @@ def note(run: str, text: str | None, db: str) -> None:
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @database_option
 @form_options
-@click.option("--where", metavar="CONDITION", help="The runs for which this holds.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--where", metavar="CONDITION", help="Delete the runs for which this holds.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and delete nothing.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 def delete(
     runs: tuple[str, ...], db: str, form: str | None, where: str | None, dry_run: bool, yes: bool
 ) -> None:

@@ -24,8 +24,8 @@ HELP = "; ".join(f"{one.name}: {one.meaning}" for one in documents.FORMATS.value
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @database_option
-@click.option("--all", "everything", is_flag=True, help="All programs in the database, whole.")
-@click.option("--execution", is_flag=True, help="The whole programs of which RUN are a part.")
+@click.option("--all", "everything", is_flag=True, help="Write all programs of the database.")
+@click.option("--execution", is_flag=True, help="Write all of the program to which RUN belongs.")
 @click.option(
     "--format",
     "format_",
@@ -35,12 +35,14 @@ HELP = "; ".join(f"{one.name}: {one.meaning}" for one in documents.FORMATS.value
 @click.option(
     "--profile",
     type=click.Choice(PROFILES),
-    help="With each epoch, or with what came of them; by default a run of over 1,000 epochs is "
+    help="full: with every epoch; summary: without. By default a run of over 1,000 epochs is "
     "summarised.",
 )
-@click.option("--bundles", is_flag=True, help="A PROV bundle for each RUN, instead of one merged.")
-@click.option("--detail", is_flag=True, help="In a picture, show each of what is alike.")
-@click.option("-o", "--output", metavar="FILE", help="Write here, not to the terminal.")
+@click.option(
+    "--bundles", is_flag=True, help="Write a PROV bundle for each RUN, not one merged document."
+)
+@click.option("--detail", is_flag=True, help="Draw similar things one by one, not as a stack.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE, not to the terminal.")
 def prov(
     runs: tuple[str, ...],
     db: str,

@@ -35,21 +35,23 @@ KNOWN = {
 @click.command()
 @click.argument("what", metavar="PATH|RUN|HASH", default="last")
 @database_option
-@click.option("--back", "only", flag_value="back", help="Only what it came of.")
-@click.option("--forward", "only", flag_value="forward", help="Only what was made of it.")
-@click.option("--files", is_flag=True, help="List the raw files that it came of, a line each.")
-@click.option("--all", "perhaps", is_flag=True, help="Also files that were merely read before.")
+@click.option("--back", "only", flag_value="back", help="Show only what it came from.")
+@click.option("--forward", "only", flag_value="forward", help="Show only what was made from it.")
+@click.option("--files", is_flag=True, help="List the raw files that it came from, one per line.")
+@click.option(
+    "--all", "perhaps", is_flag=True, help="Show also files that the program only read before."
+)
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="tree", show_default=True,
     help="dot is Graphviz's language; svg and png need its program.",
 )  # fmt: skip
-@click.option("-o", "--output", metavar="FILE", help="Write here, not to the terminal.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE, not to the terminal.")
 def lineage(
     what: str, db: str, only: str | None, files: bool, perhaps: bool, form: str, output: str | None
 ) -> None:
-    """Trace a model, file or run back to its raw data, and forward to all that was made of it.
+    """Trace a model, file or run back to its raw data, and forward to all that was made from it.
 
-    A file is found by its content, so that it may have been moved, renamed or copied.
+    Files are found by their content: they may have been moved, renamed or copied.
     """
     with open_record(db) as record:
         found = Lineage(record, perhaps)
@@ -76,7 +78,7 @@ def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool)
     shown: set[str] = set()
     trees = []
     for one in start:
-        title = "came of" if direction == "back" else "was made into"
+        title = "came from" if direction == "back" else "was made into"
         root = Tree(Text.assemble(_label(found.node(one)), " ", (title, "bold")))
         _grow(root, found, one, direction, shown)
         trees.append(root)
@@ -85,7 +87,7 @@ def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool)
             root.add(Text("nothing that is recorded", "dim"))
         out.print(root, soft_wrap=True)
     if direction == "back" and not perhaps:
-        out.print("[dim]Files that were merely read before are left out; --all shows them.[/dim]")
+        out.print("[dim]Files that were only read before are left out; --all shows them.[/dim]")
 
 
 def _grow(root: Tree, found: Lineage, start: str, direction: str, shown: set[str]) -> None:

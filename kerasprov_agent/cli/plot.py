@@ -19,9 +19,14 @@ from kerasprov_agent.query import Record, Row, open_record
 @database_option
 @form_options
 @click.option(
-    "--metric", "metrics", multiple=True, help="Accuracy and loss by default; repeatable."
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Draw this metric; repeatable. By default accuracy and loss.",
 )
-@click.option("--by", multiple=True, metavar="NAME", help="Group by a hyperparameter; repeatable.")
+@click.option(
+    "--by", multiple=True, metavar="NAME", help="Group the runs by a hyperparameter; repeatable."
+)
 @click.option(
     "--where",
     metavar="CONDITION",
@@ -31,7 +36,9 @@ from kerasprov_agent.query import Record, Row, open_record
 @click.option(
     "--skip-first", is_flag=True, help="Leave out each run's first epoch, in which Keras compiles."
 )
-@click.option("-o", "--output", metavar="FILE", help="PNG, SVG or PDF, by the name's ending.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write a PNG, SVG or PDF file, as the name ends."
+)
 def plot(
     runs: tuple[str, ...],
     db: str,
@@ -59,7 +66,7 @@ def plot(
         wanted = [] if is_time else list(metrics) or common_metrics(chosen)
         found = groups(record, chosen, wanted, by, pairs, skip_first)
     if not any(group.seconds or group.lines for group in found):
-        raise KerasProvError("no epoch is like that")
+        raise KerasProvError("no epochs match")
     if is_time:
         found = [group for group in found if group.seconds]
         if not found:
@@ -87,7 +94,7 @@ def _chosen(
         wanted = {record.find(text)["run"] for text in texts}
         rows = [row for row in rows if row["run"] in wanted]
     if not rows:
-        raise KerasProvError("no run is like that; those there are: kerasprov runs")
+        raise KerasProvError("no runs match; see all of them with: kerasprov runs")
     return rows[::-1]
 
 

@@ -10,7 +10,7 @@ from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
-from kerasprov_agent.conditions import SQL
+from kerasprov_agent.conditions import SQL, as_written
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
 from kerasprov_agent.questions import compile_question
@@ -70,7 +70,7 @@ def best(
 @click.argument("question")
 @database_option
 @form_options
-@click.option("--show-sql", is_flag=True, help="Print the SQL by which it is asked.")
+@click.option("--show-sql", is_flag=True, help="Print the SQL instead of the answer.")
 def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
     """Answer a QUESTION: what to show, after `where` a condition, `order by` and `limit`.
 
@@ -96,9 +96,9 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
                 err=True,
             )
         if show_sql:
-            say(f"{found.text}\n-- {list(found.values)}")
+            say(as_written(found))
         else:
-            print_rows(record.ask(*found), form, "No rows.")
+            print_rows(record.ask(*found), form, "No rows match.")
 
 
 @click.command()

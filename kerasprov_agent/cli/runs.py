@@ -22,6 +22,7 @@ from kerasprov_agent.cli.tables import (
     short,
     table,
 )
+from kerasprov_agent.conditions import as_written
 from kerasprov_agent.query import Record, Row, open_record
 from kerasprov_agent.visible import visible
 
@@ -99,8 +100,7 @@ def runs(
 
     if show_sql:
         with open_record(db) as record:
-            text, values = record.runs_query(chosen, **which)
-        say(f"{text}\n-- {list(values)}")
+            say(as_written(record.runs_query(chosen, **which)))
     elif watch:
         _watch(shown)
     elif form == "json":

@@ -147,7 +147,9 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
     )
     for title, rows, columns in sections:
         if rows:
-            shown = columns(rows) if callable(columns) else columns
+            named = columns(rows) if callable(columns) else columns
+            empty = (None, "", "{}")
+            shown = [name for name in named if any(row[name] not in empty for row in rows)]
             out.print()
             out.print(table(shown, ([row[c] for c in shown] for row in rows), title))
     epochs = record.epochs(run)

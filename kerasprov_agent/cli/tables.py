@@ -185,11 +185,11 @@ def short(value: Any) -> str:
 
 
 def moment(text: str | None) -> str:
-    """A time in the local zone, to the second."""
+    """A time in the local zone, to the second, with the zone's name."""
     if text is None:
         return ""
     try:
-        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S %Z}".rstrip()
     except (ValueError, TypeError, OverflowError, OSError):
         return str(text)  # a time that no calendar here has, as it stands there
 

@@ -48,8 +48,7 @@ def test_runs_as_csv(three: Path) -> None:
 
 def test_the_sql_is_shown(three: Path) -> None:
     done = kerasprov("runs", "--where", "batch_size = 4", "--show-sql", "--db", three)
-    query, _, values = done.stdout.partition("\n-- ")
-    found = rows(three, query, *json.loads(values))
+    found = rows(three, done.stdout)
     assert [row["run"] for row in found] == [1]
 
 

@@ -172,7 +172,7 @@ class Graph:
                 continue
             first, last = self.nodes[ids[0]], self.nodes[ids[-1]]
             first.count, first.last = len(ids), last
-            first.rows = _between(first.rows, last.rows, first.kind)
+            first.rows = _together([self.nodes[one] for one in ids])
             for one in ids[1:]:
                 self._alias[one] = first.id
                 del self.nodes[one]
@@ -209,6 +209,11 @@ class Graph:
         return id
 
 
+COURSE = frozenset(("mls:ModelEvaluation", "kp:Epoch"))
+"""What comes one after the other, so that a number of it becomes another."""
+VALUES_SHOWN = 4
+
+
 def _pattern(node: Node) -> str:
     """A label without its numbers; of a file its ending."""
     if "kp:File" in node.types:
@@ -235,18 +240,24 @@ def _figures(node: Node) -> list[tuple[str, str]]:
     return found
 
 
-def _between(
-    first: list[tuple[str, str]], last: list[tuple[str, str]], kind: str
-) -> list[tuple[str, str]]:
-    """The lines of a stack: from its first to its last."""
-    ends = dict(last)
+def _together(stack: list[Node]) -> list[tuple[str, str]]:
+    """The lines of a stack: of epochs from the first to the last, of what else the values.
+
+    An arrow says that something became something else; alternatives are listed.
+    """
+    first, last = stack[0], stack[-1]
+    ends = dict(last.rows)
     found = []
-    for name, value in first:
+    for name, value in first.rows:
         end = ends.get(name, value)
-        if kind == "activity" and name in ("from", "to"):
+        if first.kind == "activity" and name in ("from", "to"):
             found.append((name, value if name == "from" else end))
-        elif name != "sha256":
+        elif COURSE & set(first.types):
             found.append((name, value if value == end else f"{value} → {end}"))
+        elif name != "sha256":
+            values = list(dict.fromkeys(dict(node.rows).get(name, "") for node in stack))
+            more = ", …" if len(values) > VALUES_SHOWN else ""
+            found.append((name, ", ".join(filter(None, values[:VALUES_SHOWN])) + more))
     return found
 
 
