@@ -40,6 +40,24 @@ def is_gone(execution: Mapping[str, Any] | sqlite3.Row) -> bool:
     return namespace == own_namespace and (process_key(pid) != recorded or _is_zombie(pid))
 
 
+def sweep_reports(path: str, connection: sqlite3.Connection) -> None:
+    """Remove the empty files in which children of programs that have ended would have told.
+
+    Whoever is killed can't do that. One in which something stands is left where it is.
+    """
+    folder, name = os.path.split(path)
+    beginning, ending = f"{name}-", ".files"
+    for entry in os.listdir(folder or os.curdir):
+        if not entry.startswith(beginning) or not entry.endswith(ending):
+            continue
+        execution_id = entry[len(beginning) : -len(ending)]
+        query = "SELECT status FROM execution WHERE id = ?"
+        status = connection.execute(query, (execution_id,)).fetchone()
+        report = os.path.join(folder, entry)
+        if status is not None and status[0] != "running" and os.path.getsize(report) == 0:
+            os.unlink(report)
+
+
 def settle(connection: sqlite3.Connection) -> None:
     """Mark as lost what was running in processes that are gone."""
     found = connection.execute(

@@ -165,6 +165,7 @@ class Writer:
                 self._kept.close()
                 self._kept = None
             liveness.settle(connection)
+            guard.attempt(liveness.sweep_reports, self.path, connection)
         except BaseException:
             connection.close()
             raise

@@ -81,6 +81,27 @@ def test_what_was_recorded_survives(tmp_path: Path, ending: str) -> None:
         assert found["execution"]["exit_status"] == status
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_program_leaves_no_empty_report_for_long(tmp_path: Path) -> None:
+    script = (
+        TINY
+        + """
+import os, signal
+model.fit(x, y, verbose=0)
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    assert recorded(tmp_path, script).returncode == -signal.SIGKILL
+    (left,) = tmp_path.glob("kerasprov.db-*.files")
+    (tmp_path / "kerasprov.db-unknown.files").touch()
+    done = recorded(tmp_path, TINY + "model.fit(x, y, verbose=0)", name="next.py")
+    assert done.returncode == 0, done.stderr.decode()
+    assert not left.exists() and (tmp_path / "kerasprov.db-unknown.files").exists()
+
+
 def test_the_next_program_marks_what_is_lost(tmp_path: Path) -> None:
     recorded(tmp_path, TINY + AT_THE_THIRD.replace("{ending}", "os._exit(0)"))
     recorded(tmp_path, TINY + "\nmodel.fit(x, y, verbose=0)\n", name="next.py")
