@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +32,9 @@ def compare(record: Record, runs: Sequence[Row]) -> dict[str, list[Row]]:
     the first one.
     """
     told = [_facts(record, run) for run in runs]
+    layers = _layers([record.layers(run) for run in runs])
+    for of_run, own in zip(told, layers, strict=True):
+        of_run["layers"] = own
     names = [run["name"] for run in runs]
     found: dict[str, list[Row]] = {}
     for section in told[0]:
@@ -60,7 +65,8 @@ def _facts(record: Record, run: Row) -> Facts:
     settings |= {f"tag {name}": value for name, value in tags.items()}
     return {
         "settings": settings,
-        "layers": {row["name"]: _layer(row) for row in record.layers(run)},
+        "layers": {},
+        "outcome": _outcome(record, run),
         "data": {name: run[name] for name in DATA} | _inputs(record, run) | _files(record, run),
         "environment": {
             **{k: v for k, v in process.items() if k not in MACHINE | CODE},
@@ -68,8 +74,39 @@ def _facts(record: Record, run: Row) -> Facts:
         },
         "packages": {row["name"]: row["value"] for row in environment if row["kind"] == "package"},
         "machine": {name: process.get(name) for name in process if name in MACHINE},
-        "outcome": _outcome(record, run),
     }  # fmt: skip
+
+
+def _layers(models: list[list[Row]]) -> list[dict[str, Any]]:
+    """What there is to say of the layers of each model, by the layer and what is said of it.
+
+    Of a layer that only some have it is one text; of one that all have, a value for each attribute.
+    """
+    named = [_named(layers) for layers in models]
+    found: list[dict[str, Any]] = [{} for _ in models]
+    for key in dict.fromkeys(key for one in named for key in one):
+        if all(key in one for one in named):
+            for facts, one in zip(found, named, strict=True):
+                facts.update({f"{key} {name}": one[key][name] for name in LAYER})
+        else:
+            for facts, one in zip(found, named, strict=True):
+                facts[key] = _layer(one[key]) if key in one else None
+    return found
+
+
+def _named(layers: Sequence[Row]) -> dict[str, Row]:
+    """Layers by their names; those with automatic ones by class and place, as `Dense 2`."""
+    found: dict[str, Row] = {}
+    counts: Counter[str] = Counter()
+    for row in layers:
+        name, plain = row["name"], str(row["class_name"])
+        words = re.sub(r"(?<!^)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])", "_", plain).lower()
+        own = name.rpartition("/")[2]
+        if re.fullmatch(rf"({re.escape(words)}|{re.escape(plain.lower())})(_\d+)?", own):
+            counts[plain] += 1
+            name = f"{plain} {counts[plain]}"
+        found[name] = row
+    return found
 
 
 def _layer(row: Row) -> str:
@@ -107,12 +144,12 @@ def _outcome(record: Record, run: Row) -> Row:
     for name, last in run["metrics"].items():
         values = [row["metrics"].get(name) for row in epochs]
         numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
-        told[name] = last
+        told[f"last {name}"] = last
         if numbers:
-            told |= {f"{name}, least": min(numbers), f"{name}, greatest": max(numbers)}
+            told |= {f"lowest {name}": min(numbers), f"highest {name}": max(numbers)}
     for row in record.evaluations(run):
         if row["epoch"] is None:
-            told |= {f"{name}, evaluated": value for name, value in row["metrics"].items()}
+            told |= {f"{name} of evaluate": value for name, value in row["metrics"].items()}
     return told
 
 

@@ -60,7 +60,7 @@ def test_compare(three: Path) -> None:
     told = {(row.pop("section"), row.pop("name")): row for row in rows}
     assert told["settings", "optimizer"] == {"train": "SGD", "train-3": "Adam"}
     assert told["settings", "batch_size"]["train-3"] == 16
-    assert ("outcome", "loss, least") in told and ("settings", "validation_split") not in told
+    assert ("outcome", "lowest loss") in told and ("settings", "validation_split") not in told
 
 
 def test_sql(three: Path) -> None:

@@ -188,7 +188,7 @@ def _print_curves(epochs: list[Row], out: Console) -> None:
             rows.append([name, values[0], curve, values[-1], min(numbers), max(numbers)])
     if rows:
         out.print()
-        out.print(table(["", "first", "", "last", "least", "greatest"], rows, "curves"))
+        out.print(table(["", "first", "", "last", "lowest", "highest"], rows, "curves"))
 
 
 def _print_epochs(epochs: list[Row], out: Console) -> None:

@@ -114,7 +114,7 @@ def test_what_many_runs_differ_in(three: Path) -> None:
     assert not found["packages"] and not found["machine"]
     outcome = {row["name"]: row for row in found["outcome"]}
     least = rows(three, "SELECT min(loss) AS m FROM epochs GROUP BY run ORDER BY run")
-    assert [outcome["loss, least"][run["name"]] for run in runs] == [one["m"] for one in least]
+    assert [outcome["lowest loss"][run["name"]] for run in runs] == [one["m"] for one in least]
     assert outcome["seconds"]["train"] == runs[0]["seconds"]
     told = kerasprov("diff", "1", "2", "3", "--csv", "--db", three).stdout
     assert {row["section"] for row in csv.DictReader(io.StringIO(told))} >= {"settings", "outcome"}

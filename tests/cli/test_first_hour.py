@@ -227,3 +227,18 @@ def test_means_and_deviations_over_runs(study: Path) -> None:
     assert len(found) == 4
     without = kerasprov("best", "loss", "--mean", "--db", study)
     assert (without.exit_code, without.stderr.count("\n")) == (2, 1)
+
+
+def test_diff_tells_only_what_differs(study: Path) -> None:
+    found = json.loads(kerasprov("diff", "1", "4", "--json", "--db", study).stdout)
+    assert list(found)[:3] == ["settings", "layers", "outcome"]
+    one, other = "study", "study-4"
+    assert found["layers"] == [
+        {"name": "Dense 1 activation", one: "relu", other: "tanh"},
+        {"name": "Dropout 1 dropout_rate", one: 0.1, other: 0.3},
+    ]
+    outcome = {row["name"]: row for row in found["outcome"]}
+    losses = [one["loss"] for one in rows(study, "SELECT loss FROM epochs WHERE run = 1")]
+    assert outcome["lowest loss"][one] == min(losses)
+    assert outcome["highest loss"][one] == max(losses)
+    assert outcome["last loss"][one] == losses[-1]
