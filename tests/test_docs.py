@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, kerasprov
 
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
 
@@ -55,3 +55,22 @@ def test_the_readme_and_ci_run_the_same_command() -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)
     tests = [c for c in commands if "pytest" in c]
     assert len(tests) == 1 and "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_readme_shows_what_show_prints(digits: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    block = text.partition("$ kerasprov show\n")[2].partition("```")[0]
+    own = ("started", "took", "program", "git", "software", "machine")  # of another machine
+    told = [
+        line.split()
+        for line in kerasprov("show", "--db", digits).stdout.splitlines()
+        if line.strip()
+    ]
+    shown = [line for line in block.splitlines() if line.strip() and line.strip() != "…"]
+    assert len(shown) > 30
+    for line in shown:
+        if line.startswith(own):
+            assert line.split()[0] in {words[0] for words in told} | {"git"}, line
+        else:
+            words = [word for word in line.split() if not re.search(r"[0-9▁-█]", word)]
+            assert any(set(words) <= set(one) for one in told), line
