@@ -2,6 +2,18 @@
 
 Importing this package arms it: when the program imports Keras, a few methods are wrapped and
 what they do is recorded. ``KERASPROV_DISABLED=1`` makes the import do nothing at all.
+
+To look at the record:
+
+    open(path)                a database: runs, run, best, query, lineage, compare, sql
+    last_run                  the run that was recorded last, with its curves in a notebook
+    provenance(*runs)         the W3C PROV document of runs, as a `prov.model.ProvDocument`
+    write_provenance(path)    the same into a file: JSON, PROV-N, Turtle, a picture, ...
+
+To tell more, or less:
+
+    activity(name)            a step of your own, in a `with` or as a decorator
+    stop(), start()           take the agent out of this process; put it back
 """
 
 from __future__ import annotations

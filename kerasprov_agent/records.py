@@ -10,25 +10,31 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from kerasprov_agent import identity
+from kerasprov_agent import identity, selection
 from kerasprov_agent.errors import KerasProvError, UnknownRun
 from kerasprov_agent.query import Record, Row, flat, open_record
 from kerasprov_agent.settings import Values
 from kerasprov_agent.visible import visible
+from kerasprov_agent.wording import duration, moment
 
 if TYPE_CHECKING:
     import pandas
 
 ROWS_SHOWN = 50
 FACTS = (
-    "status", "started_at", "seconds", "model", "optimizer", "learning_rate", "batch_size",
-    "epochs_finished", "samples", "script", "backend", "keras_version", "host",
+    "status", "started_at", "seconds", "model", "activation", "dropout", "loss", "optimizer",
+    "learning_rate", "batch_size", "epochs_finished", "samples", "script", "backend",
+    "keras_version", "host",
 )  # fmt: skip
+IN_WORDS: dict[str, Callable[[Any], str]] = {"started_at": moment, "seconds": duration}
+"""How a fact is told where it is no number or name."""
+INTERNAL = ("label", "caller", "trial_id", "imported_from", "note", "id", "execution_id")
+"""Columns of runs that come last."""
 
 
 class Rows(list[Row]):
@@ -40,7 +46,9 @@ class Rows(list[Row]):
         try:
             import pandas as pd
         except ImportError as exc:
-            raise KerasProvError("a frame needs pandas: pip install pandas") from exc
+            raise KerasProvError(
+                "a frame needs pandas: pip install 'kerasprov_agent[pandas]'"
+            ) from exc
         return pd.DataFrame(list(self))
 
     def _repr_html_(self) -> str:
@@ -134,7 +142,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         facts = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td>{_shown(self[name])}</td></tr>"
+            f"<tr><th style='text-align:left'>{name.removesuffix('_at').replace('_', ' ')}</th>"
+            f"<td>{_shown(_in_words(name, self[name]))}</td></tr>"
             for name in FACTS
             if self[name] is not None
         )
@@ -160,7 +169,53 @@ class Records:
         `name`, `since`, `status`, `sort`, see `Record.runs`. Raises `KerasProvError`.
         """
         with self._opened() as record:
-            return Rows(map(flat, record.runs(limit, where=where, **choice)))
+            return Rows(map(_in_order, map(flat, record.runs(limit, where=where, **choice))))
+
+    def best(
+        self,
+        metric: str,
+        by: str | Sequence[str] = (),
+        top: int = 1,
+        greatest: bool | None = None,
+        where: str | None = None,
+        mean: bool = False,
+    ) -> Rows:
+        """The best run by a metric, in its best epoch, or the `top` for each value of `by`.
+
+        greatest: whether more is better; None: it is not for losses and errors. mean: of each value
+        of `by` the mean over its runs, with `std` and how many `runs` there are. Raises
+        `KerasProvError`.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        with self._opened() as record:
+            if mean:
+                return Rows(selection.best_means(record, metric, names, greatest, where))
+            return Rows(selection.best(record, metric, names, top, greatest, where))
+
+    def query(self, question: str) -> Rows:
+        """The answer to a question such as "epoch, loss where val_loss < 0.5".
+
+        As `kerasprov query` takes it. Raises `KerasProvError`.
+        """
+        from kerasprov_agent.questions import compile_question
+
+        with self._opened() as record:
+            found, _ = compile_question(question, record.connection)
+            return Rows(record.ask(*found))
+
+    def lineage(self, what: str | int = "last", direction: str = "back") -> dict[str, Any]:
+        """What a file, model or run came from (back), or was made into (forward).
+
+        what: a path, a run or a hash. Returns `nodes`, `edges` (from a thing to its source) and,
+        back, `raw_files`. Raises `KerasProvError`.
+        """
+        from kerasprov_agent.lineage import Lineage
+
+        if direction not in ("back", "forward"):
+            raise KerasProvError(f"{direction!r} is no direction; there are back and forward")
+        with self._opened() as record:
+            found = Lineage(record)
+            return found.as_graph(found.find(str(what)), direction)
 
     def run(self, run: str | int = "last") -> Run:
         """The run of that number or name, whose id begins so; raises `UnknownRun`."""
@@ -208,6 +263,17 @@ def last_run() -> Run:
     return records.run("last")
 
 
+def _in_order(row: Row) -> Row:
+    """A run's columns and metrics first, what is for programs last."""
+    first = {name: value for name, value in row.items() if name not in INTERNAL}
+    return {**first, **{name: row[name] for name in INTERNAL if name in row}}
+
+
+def _in_words(name: str, value: Any) -> Any:
+    tell = IN_WORDS.get(name)
+    return tell(value) if tell else value
+
+
 def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -221,7 +287,7 @@ def _shown(value: Any) -> str:
     return "" if value is None else _html(_number(value))
 
 
-WIDTH, HEIGHT = 260, 130
+WIDTH, HEIGHT, LEFT = 270, 130, 40
 COLOURS = ("#1f77b4", "#d95f02")
 
 
@@ -250,7 +316,7 @@ def _chart(epochs: Rows, metric: str) -> str:
     drawn = []
     for (name, points), colour in zip(lines, COLOURS, strict=False):
         path = " ".join(
-            f"{30 + (x - left) / across * (WIDTH - 40):.1f},"
+            f"{LEFT + (x - left) / across * (WIDTH - LEFT - 10):.1f},"
             f"{HEIGHT - 20 - (y - low) / up * (HEIGHT - 45):.1f}"
             for x, y in points
         )
@@ -265,10 +331,14 @@ def _chart(epochs: Rows, metric: str) -> str:
         for (name, points), colour in zip(lines, COLOURS, strict=False)
     )
     text = 'font-family="sans-serif" font-size="10"'
+    small = 'font-family="sans-serif" font-size="8"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
         f'style="background:white" role="img" aria-label="{_html(metric)} by epoch">'
-        f'<text x="30" y="14" {text}>{names}</text>{"".join(drawn)}'
-        f'<text x="30" y="{HEIGHT - 6}" {text}>epoch {left}</text>'
+        f'<text x="{LEFT}" y="14" {text}>{names}</text>{"".join(drawn)}'
+        f'<path d="M{LEFT} 22V{HEIGHT - 18}H{WIDTH - 10}" fill="none" stroke="#999"/>'
+        f'<text x="{LEFT - 3}" y="29" text-anchor="end" {small}>{_number(max(ys))}</text>'
+        f'<text x="{LEFT - 3}" y="{HEIGHT - 20}" text-anchor="end" {small}>{_number(low)}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 6}" {text}>epoch {left}</text>'
         f'<text x="{WIDTH - 10}" y="{HEIGHT - 6}" text-anchor="end" {text}>{max(xs)}</text></svg>'
     )

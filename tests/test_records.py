@@ -55,6 +55,29 @@ def test_frames(three: Path) -> None:
     assert kp.run(3).epochs.df["val_loss"].notna().all()
 
 
+def test_questions_best_and_lineage(three: Path) -> None:
+    kp = kerasprov_agent.open(three)
+    best = rows(three, "SELECT run, min(loss) AS loss FROM epochs GROUP BY run ORDER BY 2")
+    assert [(one["run"], one["loss"]) for one in kp.best("loss", top=3)] == [
+        (one["run"], one["loss"]) for one in best
+    ]
+    by = kp.best("loss", by="optimizer", mean=True)
+    assert {one["optimizer"]: one["runs"] for one in by} == {"SGD": 2, "Adam": 1}
+    assert kp.query("run, epoch, loss where run = 1 order by epoch") == rows(
+        three, "SELECT run, epoch, loss FROM epochs WHERE run = 1 ORDER BY epoch"
+    )
+    graph = kp.lineage(1)
+    assert {node["kind"] for node in graph["nodes"]} >= {"model", "dataset"}
+    assert kp.lineage("last", "forward")["direction"] == "forward"
+    assert list(kp.runs()[0])[-2:] == ["id", "execution_id"]
+    with pytest.raises(KerasProvError):
+        kp.lineage(1, "sideways")
+    shown = kp.run(1)._repr_html_()
+    assert "activation" in shown and " s</td>" in shown and "started at" not in shown
+    for name in ("open", "last_run", "activity", "write_provenance"):
+        assert name in (kerasprov_agent.__doc__ or "")
+
+
 def test_compare(three: Path) -> None:
     rows = kerasprov_agent.open(three).compare(1, "train-3")
     told = {(row.pop("section"), row.pop("name")): row for row in rows}

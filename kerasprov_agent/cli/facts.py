@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kerasprov_agent.cli.tables import duration, epochs_told, moment, short
+from kerasprov_agent.cli.tables import epochs_told
 from kerasprov_agent.query import Row
+from kerasprov_agent.wording import duration, moment, short
 
 
 def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any]:

@@ -15,16 +15,14 @@ from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import (
     as_csv,
     as_json,
-    duration,
     epochs_told,
     metric_names,
-    moment,
-    short,
     table,
 )
 from kerasprov_agent.conditions import as_written
 from kerasprov_agent.query import Record, Row, open_record
 from kerasprov_agent.visible import visible
+from kerasprov_agent.wording import duration, moment, short
 
 WATCH_SECONDS = 2.0
 SETTINGS = (

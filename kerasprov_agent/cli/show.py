@@ -16,13 +16,13 @@ from kerasprov_agent.cli.tables import (
     CURVE_WIDTH,
     as_json,
     metric_names,
-    moment,
     print_rows,
     sparkline,
     table,
 )
 from kerasprov_agent.query import Record, Row, flat, open_record
 from kerasprov_agent.visible import visible
+from kerasprov_agent.wording import moment
 
 EPOCHS_SHOWN = 12
 NUMBERS_WIDTH = 52
