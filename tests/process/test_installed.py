@@ -82,3 +82,21 @@ def test_a_door_that_is_not_there_is_told_of(environment: Path, tmp_path: Path) 
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"kerasprov: {folder} is not there; install kerasprov_agent anew\n"
+
+
+def test_the_shell_completes_commands(environment: Path, tmp_path: Path) -> None:
+    command = 'eval "$(_KERASPROV_COMPLETE=bash_source kerasprov)"; complete -p kerasprov'
+    assert command.partition(";")[0] in (ROOT / "docs/setup.md").read_text()
+    done = shell(environment, f"bash -c '{command}'", tmp_path)
+    assert done.returncode == 0 and "_kerasprov_completion" in done.stdout, done.stderr
+    asked = "COMP_WORDS='kerasprov be' COMP_CWORD=1 _KERASPROV_COMPLETE=bash_complete kerasprov"
+    assert shell(environment, asked, tmp_path).stdout == "plain,best\n"
+
+
+def test_it_can_be_uninstalled(environment: Path, tmp_path: Path) -> None:
+    shutil.copytree(environment, tmp_path / "venv", symlinks=True)
+    place = next((tmp_path / "venv/lib").glob("*/site-packages"))
+    (place / "outer.pth").unlink()
+    done = shell(tmp_path / "venv", "python -m pip uninstall -q -y kerasprov_agent", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (place / "kerasprov_agent").exists()
