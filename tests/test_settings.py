@@ -80,7 +80,7 @@ def test_every_setting_works_as_an_option(tmp_path: Path) -> None:
     database = tmp_path / "sub" / "my.db"
     assert row(database, "SELECT name FROM run")["name"] == "try"
     assert row(database, "SELECT tags FROM execution")["tags"] == '{"lab": "7", "who": "me"}'
-    assert len(list((tmp_path / "docs").iterdir())) == 1
+    assert len(list((tmp_path / "docs").glob("*.json"))) == 1
 
 
 @pytest.mark.parametrize("bad", ["directory", "text", "foreign", "newer"])

@@ -152,6 +152,12 @@ def pop(call: Call) -> None:
         _stack.calls.remove(call)
 
 
+def pop_run(run: Run) -> None:
+    """The calls of a run that was broken off before Keras was called."""
+    for call in [one for one in _stack.calls if isinstance(one, Fit) and one.run is run]:
+        pop(call)
+
+
 def top() -> Call | None:
     """The innermost call in progress on this thread."""
     _drop_what_is_over()

@@ -132,6 +132,7 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     try:
         return _begun(record, run, model, given, held)
     except BaseException as exc:  # Ctrl-C, or a signal handler that raises: Keras is not called
+        calls.pop_run(run)
         record.run_ended(run, ensure_state(record, model), exc, trained=False, optimizers=[])
         raise
 

@@ -1,9 +1,12 @@
-"""Aggregates that SQLite lacks, for questions to the record: `std` and `median`."""
+"""Aggregates that SQLite lacks, for questions to the record: `std` and `median`.
+
+`statistics` is imported where it is needed. It makes named tuples, by `eval` of a text; in a
+program that ends, this makes Python forget that Ctrl-C ended it, and the exit status changes.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-import statistics
 from typing import Any
 
 
@@ -22,6 +25,8 @@ class _Deviation(_Collected):
     """The standard deviation of a sample (n - 1), as papers give it; of a single number none."""
 
     def finalize(self) -> Any:
+        import statistics
+
         return statistics.stdev(self._numbers) if len(self._numbers) > 1 else None
 
 
@@ -29,6 +34,8 @@ class _Median(_Collected):
     """The number in the middle; of an even count the mean of the two in the middle."""
 
     def finalize(self) -> Any:
+        import statistics
+
         return statistics.median(self._numbers) if self._numbers else None
 
 
