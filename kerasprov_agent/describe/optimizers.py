@@ -192,6 +192,8 @@ def same_float32(left: float, right: float) -> bool:
 def inner(opt: Any) -> Any:
     """The optimizer whose loss another one scales; without such a one the optimizer itself."""
     held = getattr(opt, "__dict__", {}).get("inner_optimizer")
+    if held is None and hasattr(type(opt), "inner_optimizer"):  # a property in Keras 2
+        held = _attribute(opt, "inner_optimizer")
     return held if hasattr(type(held), "apply_gradients") else opt
 
 
