@@ -95,8 +95,8 @@ class Merged(NamedTuple):
 def merge(path: str, other: str) -> Merged:
     """Take in the programs of another database that are not here yet, each with all it has.
 
-    What was taken in while it still went on is replaced by what it has become. `path` is made where
-    there is none, `other` stays as it is. Raises `KerasProvError`, `Unusable`.
+    What was taken in while it still went on is replaced by what it has become since, never by what
+    it was before. `path` is made where there is none, `other` stays as it is. Raises `KerasProvError`, `Unusable`.
     """
     if os.path.exists(path) and os.path.samefile(path, other):
         raise KerasProvError(f"{other} is the database itself; name another file")
@@ -110,18 +110,27 @@ def merge(path: str, other: str) -> Merged:
 
 def _merged(source: sqlite3.Connection, target: sqlite3.Connection) -> Merged:
     programs, known, runs = 0, 0, dict[int, int]()
-    query = "SELECT id, status FROM execution ORDER BY started_at"
-    for execution_id, _ in source.execute(query).fetchall():
-        here = target.execute("SELECT status FROM execution WHERE id = ?", (execution_id,))
-        status = here.fetchone()
-        if status is not None and status[0] != "running":
+    query = "SELECT id FROM execution ORDER BY started_at"
+    for (execution_id,) in source.execute(query).fetchall():
+        here = _progress(target, execution_id)
+        if here is not None and here >= (_progress(source, execution_id) or here):
             known += 1
             continue
-        if status is not None:
+        if here is not None:
             removal.delete_execution(target, execution_id)
         runs |= copying.copy_within(source, target, execution_id)
         programs += 1
     return Merged(programs, runs, known)
+
+
+def _progress(connection: sqlite3.Connection, execution_id: str) -> tuple[bool, int] | None:
+    """How far a program has come: whether it has ended, and its epochs; None: it is not there."""
+    query = (
+        "SELECT status <> 'running', (SELECT count(*) FROM epoch p JOIN run r ON r.number = p.run "
+        "WHERE r.execution_id = e.id) FROM execution e WHERE id = ?"
+    )
+    found = connection.execute(query, (execution_id,)).fetchone()
+    return found and (bool(found[0]), found[1])
 
 
 def rename(path: str, run_id: str, name: str) -> None:

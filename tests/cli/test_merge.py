@@ -105,6 +105,10 @@ def test_a_program_that_still_went_on_is_taken_in_as_it_ended(places: Path, tmp_
     change("DELETE FROM epoch WHERE epoch = 1")
     merged(target, source)
     assert len(rows(target, "SELECT * FROM epoch")) == len(whole) - 1
+    # What it was still earlier takes nothing away.
+    change("DELETE FROM epoch")
+    assert "1 programs were here already" in merged(target, source)
+    assert len(rows(target, "SELECT * FROM epoch")) == len(whole) - 1
     merged(target, places / "b/kerasprov.db")
     assert rows(target, "SELECT * FROM epoch") == whole
     assert rows(target, "SELECT status FROM execution") == [{"status": "finished"}]
