@@ -31,10 +31,8 @@ def compare(record: Record, runs: Sequence[Row]) -> dict[str, list[Row]]:
     The section `outcome` has all there is, the section `code` a unified diff of each run against
     the first one.
     """
-    told = [_facts(record, run) for run in runs]
     layers = _layers([record.layers(run) for run in runs])
-    for of_run, own in zip(told, layers, strict=True):
-        of_run["layers"] = own
+    told = [_facts(record, run, own) for run, own in zip(runs, layers, strict=True)]
     names = [run["name"] for run in runs]
     found: dict[str, list[Row]] = {}
     for section in told[0]:
@@ -54,7 +52,7 @@ def compare(record: Record, runs: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _facts(record: Record, run: Row) -> Facts:
+def _facts(record: Record, run: Row, layers: dict[str, Any]) -> Facts:
     environment = record.environment(run)
     process = {row["name"]: row["value"] for row in environment if row["kind"] == "process"}
     tags = json.loads(record.execution(run)["tags"] or "{}")
@@ -65,7 +63,7 @@ def _facts(record: Record, run: Row) -> Facts:
     settings |= {f"tag {name}": value for name, value in tags.items()}
     return {
         "settings": settings,
-        "layers": {},
+        "layers": layers,
         "outcome": _outcome(record, run),
         "data": {name: run[name] for name in DATA} | _inputs(record, run) | _files(record, run),
         "environment": {
@@ -100,9 +98,9 @@ def _named(layers: Sequence[Row]) -> dict[str, Row]:
     counts: Counter[str] = Counter()
     for row in layers:
         name, plain = row["name"], str(row["class_name"])
-        words = re.sub(r"(?<!^)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])", "_", plain).lower()
-        own = name.rpartition("/")[2]
-        if re.fullmatch(rf"({re.escape(words)}|{re.escape(plain.lower())})(_\d+)?", own):
+        # As Keras makes a name of a class: GlobalAveragePooling2D is global_average_pooling2d.
+        words = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", plain))
+        if re.fullmatch(rf"{re.escape(words.lower())}(_\d+)?", name.rpartition("/")[2]):
             counts[plain] += 1
             name = f"{plain} {counts[plain]}"
         found[name] = row

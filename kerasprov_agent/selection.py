@@ -79,9 +79,7 @@ class RunColumns:
         if rest and kind in ("run", "metric", "param", "tag"):
             return getattr(self, f"_{kind}_column")(rest.lower())  # type: ignore[no-any-return]
         folded = name.lower()
-        if folded in OF_TRIALS:
-            return SQL(OF_TRIALS[folded])
-        ways = (self._run_column, self._metric_column, self._param_column)
+        ways = (self._run_column, self._metric_column, self._param_column, self._trial_column)
         if folded in TEXTS and folded in self._metrics:
             ways = (self._metric_column, *ways)  # type: ignore[assignment]
         return next((found for way in ways if (found := way(folded)) is not None), None)
@@ -109,18 +107,17 @@ class RunColumns:
         true_name = self._params.get(name)
         if true_name is None:
             return None
+        which = "(q.source = 'seed' OR q.name = ?)" if true_name == SEED else "q.name = ?"
         # What Keras was given counts more than what the command line says.
-        query = (
-            "(SELECT value FROM param q WHERE q.run_id = runs.id AND q.name = ? "
-            "AND q.value IS NOT NULL "
-            "ORDER BY q.source = 'trial' DESC, q.source = 'argument' LIMIT 1)"
+        return SQL(
+            f"(SELECT value FROM param q WHERE q.run_id = runs.id AND {which} "
+            "AND q.value IS NOT NULL ORDER BY q.source = 'trial' DESC, q.source = 'argument', "
+            "q.name = 'keras' DESC LIMIT 1)",
+            (true_name,),
         )
-        if true_name == SEED:
-            query = (
-                "(SELECT value FROM param q WHERE q.run_id = runs.id AND (q.source = 'seed' OR "
-                "q.name = ?) ORDER BY q.source = 'seed' DESC, q.name = 'keras' DESC LIMIT 1)"
-            )
-        return SQL(query, (true_name,))
+
+    def _trial_column(self, name: str) -> SQL | None:
+        return SQL(OF_TRIALS[name]) if name in OF_TRIALS else None
 
     def _tag_column(self, name: str) -> SQL | None:
         true_name = self._tags.get(name)

@@ -9,9 +9,11 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import keras
 import pytest
 
 import kerasprov_agent
+from kerasprov_agent.comparison import _named
 from kerasprov_agent.errors import KerasProvError, UnknownRun, Unusable
 from kerasprov_agent.records import Records
 from tests.conftest import TINY, clean_environment, recorded, rows
@@ -84,6 +86,21 @@ def test_compare(three: Path) -> None:
     assert told["settings", "optimizer"] == {"train": "SGD", "train-3": "Adam"}
     assert told["settings", "batch_size"]["train-3"] == 16
     assert ("outcome", "lowest loss") in told and ("settings", "validation_split") not in told
+
+
+def test_layers_with_automatic_names_are_known_by_class_and_place() -> None:
+    keras.utils.clear_session()
+    layers = keras.layers
+    classes = [
+        layers.Dense, layers.Conv2D, layers.GlobalAveragePooling2D, layers.BatchNormalization,
+        layers.LSTM, layers.ReLU, layers.MaxPooling1D, layers.LayerNormalization, layers.GRU,
+    ]  # fmt: skip
+    first = [cls(4) if cls in (layers.Dense, layers.LSTM, layers.GRU) else cls(4, 3)
+             if cls is layers.Conv2D else cls() for cls in classes]  # fmt: skip
+    again = layers.Dense(3)
+    made = [*first, again, layers.Dense(2, name="head")]
+    named = _named([{"name": one.name, "class_name": type(one).__name__} for one in made])
+    assert list(named) == [*(f"{cls.__name__} 1" for cls in classes), "Dense 2", "head"]
 
 
 def test_sql(three: Path) -> None:

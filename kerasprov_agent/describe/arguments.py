@@ -19,7 +19,8 @@ def named(words: Sequence[str]) -> dict[str, Any]:
 
     Names are written as Python names (`--learning-rate` is `learning_rate`), numbers are numbers.
     Of several words after an option only numbers are taken together: others may be arguments of
-    their own. What was blanked out is left out.
+    their own. A flag that is followed by such an argument can't be told from an option with its
+    value, and is taken for one. What was blanked out is left out.
     """
     found: dict[str, Any] = {}
     position = 0

@@ -149,31 +149,35 @@ def git(directory: str, own: Sequence[str] = ()) -> dict[str, Any] | None:
         return None
     entries = status.split("\0")
     heads = dict(one[2:].split(" ", 1) for one in entries if one.startswith("# branch."))
-    known = tuple(
-        os.path.join(os.path.realpath(os.path.dirname(o)), os.path.basename(o)) for o in own
-    )
     place = top.rstrip("\n")
+    ours = tuple(
+        os.path.join(os.path.realpath(os.path.dirname(one)), os.path.basename(one)) for one in own
+    )
 
     def is_ours(path: str) -> bool:
-        return os.path.join(place, path).startswith(known)
+        whole = os.path.join(place, path)
+        if whole.startswith(ours):
+            return True
+        if not whole.endswith("/") or not any(one.startswith(whole) for one in ours):
+            return False
+        # Of a folder that is all new, git names no files unless it is asked to.
+        within = _git(place, "status", "--porcelain=v2", "-z", "-uall", "--", path) or ""
+        return all(is_ours(one) for one in _changes(within.split("\0")).values())
 
-    changes = [(kind, path) for kind, path in _changes(entries) if not is_ours(path)]
-    for kind, path in changes[:]:
-        folder = os.path.join(place, path)
-        if folder.endswith("/") and any(one.startswith(folder) for one in known):
-            within = _git(place, "status", "--porcelain=v2", "-z", "-uall", "--", path) or ""
-            if all(is_ours(one) for _, one in _changes(within.split("\0"))):
-                changes.remove((kind, path))
+    changes = _changes(entries)
+    by_us = {line: path for line, path in changes.items() if is_ours(path)}
+    tracked = [line for line in changes if line[0] in "12u" and line not in by_us]
+    excluded = [f":(top,exclude,literal){path}" for path in by_us.values()]
     commit, branch = heads.get("branch.oid"), heads.get("branch.head")
-    tracked = [path for kind, path in changes if kind in "12u"]
     has_commit = commit not in (None, "(initial)")
     remote = _git(directory, "config", "--get", "remote.origin.url")
+    diff = _git(directory, "diff", "HEAD", "--", ":(top)", *excluded) if tracked else None
     return {
         "commit": commit if has_commit else None,
         "branch": None if branch == "(detached)" else branch,
         "remote": redaction.text(remote.strip()) if remote else None,
-        "dirty": bool(changes),
-        "diff": _git(place, "diff", "HEAD", "--", *tracked) if tracked and has_commit else None,
+        "dirty": len(by_us) < len(changes),
+        "diff": diff if has_commit else None,
     }
 
 
@@ -181,16 +185,16 @@ PATH_AT = {"1": 8, "2": 9, "u": 10, "?": 1}
 """At which field of a line of `git status` the path begins, by the kind of line."""
 
 
-def _changes(entries: Sequence[str]) -> list[tuple[str, str]]:
-    """The kind and the path, below the repository's top, of each change that git tells of."""
-    found = []
+def _changes(entries: Sequence[str]) -> dict[str, str]:
+    """The lines in which git tells of a change, each with the path, below the top."""
+    found = {}
     is_origin = False
     for entry in entries:
         kind = entry[:1]
-        if is_origin:  # of a renamed file, by itself
+        if is_origin:  # the old path of a renamed file, by itself
             is_origin = False
-        elif kind in PATH_AT and entry:
-            found.append((kind, entry.split(" ", PATH_AT[kind])[-1]))
+        elif kind and kind in PATH_AT:
+            found[entry] = entry.split(" ", PATH_AT[kind])[-1]
             is_origin = kind == "2"
     return found
 

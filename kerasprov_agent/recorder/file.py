@@ -76,7 +76,8 @@ class FileSet:
         """Those that are not packed, by their paths."""
         self._packs: list[bytes] = []
         self._packed = self._bytes = self._sum = 0
-        self._known = Marks(limit=None)
+        self._known: Marks | None = None
+        """The paths of those that are packed, here and in the sets before."""
         self.changed_at = clock.now()
         self.hashed = False
         self.origins: list[Origin] = []
@@ -100,7 +101,7 @@ class FileSet:
 
     def has_packed(self, path: str) -> bool:
         """Whether a file is among those that are packed, here or in the sets before."""
-        return hash(path) in self._known
+        return self._known is not None and hash(path) in self._known
 
     def add(self, file: File) -> None:
         """One more file."""
@@ -122,6 +123,8 @@ class FileSet:
 
     def pack(self, files: Sequence[File]) -> None:
         """Keep these members, which nothing else needs any more, in few bytes."""
+        if self._known is None:
+            self._known = Marks(limit=None)
         for start in range(0, len(files), PACKED_AT_ONCE):
             some = files[start : start + PACKED_AT_ONCE]
             self._packs.append(_packed(some))

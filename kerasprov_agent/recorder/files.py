@@ -87,10 +87,11 @@ class Files(Base):
         """One more file of a set of files that were read; of a full one, the first of the next."""
         found, operations = self._sets[key], list[Operation]()
         if found.is_full:
-            self._full.append(found)
-            found, operations = self._new_set(found.path, [file], key[0], at, before=found)
-            for other in [other for other, one in self._sets.items() if one is self._full[-1]]:
-                self._sets[other] = found
+            full = found
+            self._pack(full)  # so that the next one knows all that it has
+            self._full.append(full)
+            found, operations = self._new_set(full.path, [file], key[0], at, before=full)
+            self._sets.update(dict.fromkeys((k for k, s in self._sets.items() if s is full), found))
         found.add(file)
         self._pack_if_many(found)
         return operations
@@ -171,11 +172,11 @@ class Files(Base):
         if beside is not None and beside[1].path == parent:
             found = beside[1]
         else:
-            together = [*(beside[1].files() if beside else ()), *self._groups[key]]
+            before = list(beside[1].files()) if beside else []
             path = parent if beside else directory
-            found, operations = self._new_set(path, together, activity, at)
+            found, operations = self._new_set(path, [*before, *self._groups[key]], activity, at)
             if beside is not None:
-                for file in beside[1].files():
+                for file in before:
                     found.add(file)
                 operations.append(forget_entity(beside[1].entity_id))
                 self._sets[beside[0]] = found

@@ -96,7 +96,8 @@ def merge(path: str, other: str) -> Merged:
     """Take in the programs of another database that are not here yet, each with all it has.
 
     What was taken in while it still went on is replaced by what it has become since, never by what
-    it was before. `path` is made where there is none, `other` stays as it is. Raises `KerasProvError`, `Unusable`.
+    it was before. `path` is made where there is none, `other` stays as it is. Raises
+    `KerasProvError`, `Unusable`.
     """
     if os.path.exists(path) and os.path.samefile(path, other):
         raise KerasProvError(f"{other} is the database itself; name another file")

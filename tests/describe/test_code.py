@@ -103,3 +103,9 @@ def test_what_we_write_ourselves_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "kerasprov.db").write_bytes(b"changed")
     unchanged = code.git(str(tmp_path), own)
     assert unchanged is not None and not unchanged["dirty"] and unchanged["diff"] is None
+    # Beside it, what changed is told as git tells it: a renamed file as one.
+    git(tmp_path, "mv", "train.py", "[ab].py")
+    renamed = code.git(str(tmp_path), own)
+    assert renamed is not None and renamed["dirty"]
+    assert "rename from train.py\nrename to [ab].py\n" in renamed["diff"]
+    assert "kerasprov.db" not in renamed["diff"]
