@@ -30,6 +30,7 @@ STATES = (
     "JOIN entity e ON e.id = o.entity_id AND +e.kind = 'model' "
     "WHERE g.entity_id = ? ORDER BY e.id = r.trained_model_id, e.seen_at, e.id"
 )
+"""The states that a run made of the model of which one is given, the one that it left last."""
 NEWEST = "g.at IS NULL, e.seen_at DESC"
 """First what was written, and of that the newest."""
 
@@ -55,10 +56,11 @@ class Lineage:
             here, there = ("id", "source_id") if direction == "back" else ("source_id", "id")
             query = f"SELECT * FROM lineage WHERE {here} = ?{self._condition}"
             found: dict[str, Row] = {}
-            for state_id in self.states(entity_id):
+            states = self.states(entity_id)
+            for state_id in states:
                 for row in self.record.query(query, (state_id,)):
                     other = self.states(row[there])[-1]
-                    if other != self.states(entity_id)[-1]:
+                    if other != states[-1]:
                         found.setdefault(other, row)
             self._steps[entity_id, direction] = found
         return self._steps[entity_id, direction]
@@ -66,8 +68,7 @@ class Lineage:
     def states(self, entity_id: str) -> list[str]:
         """The states of a model within a run of which this is one; the last stands for them all."""
         if entity_id not in self._states:
-            states = self._ids(STATES, entity_id)
-            self._states[entity_id] = states or [entity_id]
+            self._states[entity_id] = self._ids(STATES, entity_id) or [entity_id]
         return self._states[entity_id]
 
     def find(self, text: str) -> list[str]:
@@ -247,7 +248,7 @@ class Lineage:
             "JOIN used u ON u.activity_id = v.id WHERE u.entity_id = :id UNION ALL "
             "SELECT a.id, a.kind, a.data_id, a.started_at FROM activity a "
             "JOIN used u ON u.activity_id = a.id "
-            "WHERE u.entity_id = :id AND a.calls IS NOT NULL ORDER BY 4"
+            "WHERE u.entity_id = :id AND a.calls IS NOT NULL"
         )
         rows = [
             row for one in self.states(entity_id) for row in self.record.query(query, {"id": one})

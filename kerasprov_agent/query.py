@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-ASKED_ONE_BY_ONE = 500
 INTERRUPTED = "interrupted"
 """What SQLite says where Ctrl-C stopped it."""
 
@@ -238,12 +237,12 @@ class Record:
     def arguments(self, runs: Sequence[Row]) -> dict[str, Row]:
         """What the command lines said for runs: by the run's id, value by name."""
         found: dict[str, Row] = {run["id"]: {} for run in runs}
-        query = "SELECT run_id, name, value FROM param WHERE source = 'argument'"
-        if len(runs) < ASKED_ONE_BY_ONE:
-            query += f" AND run_id IN ({', '.join('?' * len(runs))})"
-        for row in self.query(query, list(found) if len(runs) < ASKED_ONE_BY_ONE else ()):
-            if row["run_id"] in found:
-                found[row["run_id"]][row["name"]] = row["value"]
+        query = (
+            "SELECT run_id, name, value FROM param "
+            "WHERE source = 'argument' AND run_id IN (SELECT value FROM json_each(?))"
+        )
+        for row in self.query(query, (json.dumps(list(found)),)):
+            found[row["run_id"]][row["name"]] = row["value"]
         return found
 
     def callbacks(self, run: Row) -> list[Row]:

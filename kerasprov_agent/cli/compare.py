@@ -6,7 +6,7 @@ import click
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
-from kerasprov_agent.cli.tables import as_json, print_rows, table
+from kerasprov_agent.cli.tables import FittedTable, as_json, print_rows
 from kerasprov_agent.comparison import compare
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.query import open_record
@@ -38,7 +38,7 @@ def diff(runs: tuple[str, ...], db: str, form: str | None) -> None:
         if rows and title != "code":
             columns = list(rows[0])
             shown = ["" if name == "name" else name for name in columns]
-            out.print(table(shown, [[row[name] for name in columns] for row in rows], title))
+            out.print(FittedTable(shown, [[row[name] for name in columns] for row in rows], title))
             out.print()
     if not any(rows for title, rows in found.items() if title != "outcome"):
         out.print("The runs do not differ in settings, data, code or environment.")

@@ -29,9 +29,7 @@ from kerasprov_agent.questions import compile_question
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Show so many, or so many for each value of --by.",
+    help="Show so many, or so many for each value of --by; 1 by default, with --mean all values.",
 )
 @click.option("--where", metavar="CONDITION", help="Only among the runs for which this holds.")
 @click.option("--max/--min", "greatest", default=None, help="Whether more is better, or less.")
@@ -43,7 +41,7 @@ def best(
     db: str,
     form: str | None,
     by: tuple[str, ...],
-    top: int,
+    top: int | None,
     where: str | None,
     greatest: bool | None,
     mean: bool,
@@ -59,9 +57,9 @@ def best(
         if mean and not by:
             raise KerasProvError("--mean needs --by: the means of which groups?")
         rows = (
-            selection.best_means(record, metric, by, greatest, where)
+            selection.best_means(record, metric, by, greatest, where)[:top]
             if mean
-            else selection.best(record, metric, by, top, greatest, where)
+            else selection.best(record, metric, by, top or 1, greatest, where)
         )
     print_rows(rows, form, f"No run has {metric}.")
 

@@ -13,11 +13,11 @@ from rich.text import Text
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import (
+    FittedTable,
     as_csv,
     as_json,
     epochs_told,
     metric_names,
-    table,
 )
 from kerasprov_agent.conditions import as_written
 from kerasprov_agent.query import Record, Row, open_record
@@ -66,7 +66,7 @@ STATUSES = ("running", "finished", "failed", "interrupted", "lost")
 @click.option("--watch", is_flag=True, help="Show the list again every two seconds, until Ctrl-C.")
 def runs(
     db: str,
-    form: str,
+    form: str | None,
     limit: int,
     where: str | None,
     name: str | None,
@@ -84,36 +84,30 @@ def runs(
     chosen = [one.strip() for one in columns.split(",") if one.strip()] if columns else []
     which: dict[str, Any] = {"where": where, "name": name, "since": since, "sort": sort}
 
-    def asked(record: Record) -> list[Row]:
+    def found(record: Record) -> list[Row]:
         return record.runs(limit or None, columns=chosen, status=status, **which)
-
-    def found() -> list[Row]:
-        with open_record(db) as record:
-            return asked(record)
 
     def shown() -> RenderableType:
         with open_record(db) as record:
-            rows = asked(record)
-            return _runs_table(rows, chosen, record.arguments(rows))
+            rows = found(record)
+            if rows:
+                return _runs_table(rows, chosen, record.arguments(rows))
+            told = "No runs match." if record.runs(1) else f"No runs in {visible(db)} yet."
+            return Text(told, no_wrap=True, overflow="ignore")
 
-    if show_sql:
-        with open_record(db) as record:
-            say(as_written(record.runs_query(chosen, **which)))
-    elif watch:
+    if watch and not show_sql:
         _watch(shown)
-    elif form == "json":
-        say(as_json([_chosen(row, chosen) for row in found()]))
-    elif form == "csv":
-        _print_csv(found(), chosen)
-    else:
-        with open_record(db) as record:
-            rows = asked(record)
-            is_empty = not rows and not record.runs(1)
-            arguments = record.arguments(rows)
-        if rows:
-            console().print(_runs_table(rows, chosen, arguments))
+        return
+    if form is None and not show_sql:
+        console().print(shown())
+        return
+    with open_record(db) as record:
+        if show_sql:
+            say(as_written(record.runs_query(chosen, **which)))
+        elif form == "json":
+            say(as_json([_chosen(row, chosen) for row in found(record)]))
         else:
-            say(f"No runs in {visible(db)} yet." if is_empty else "No runs match.")
+            _print_csv(found(record), chosen)
 
 
 def _chosen(row: Row, columns: list[str]) -> Row:
@@ -124,15 +118,15 @@ def _runs_table(
     rows: list[Row], columns: list[str], arguments: Mapping[str, Row]
 ) -> RenderableType:
     if columns:
-        return table(columns, ([row[name] for name in columns] for row in rows))
+        return FittedTable(columns, ([row[name] for name in columns] for row in rows))
     settings = [_settings(row, arguments.get(row["id"], {})) for row in rows]
     names = list(dict.fromkeys(name for one in settings for name in one))
     varying = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
-    common = {name: settings[0][name] for name in names if name not in varying} if rows else {}
+    common = {name: settings[0][name] for name in names if name not in varying}
     metrics = metric_names(row["metrics"] for row in rows)
     is_clear = all(row["status"] == "finished" for row in rows)
     shown = ["run", "name", *([] if is_clear else ["status"]), *varying, *metrics]
-    made = table(
+    made = FittedTable(
         [*shown, "epochs", "took", "started"],
         (
             [

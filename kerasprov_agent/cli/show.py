@@ -14,11 +14,11 @@ from kerasprov_agent.cli.facts import compile_facts, summary
 from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import (
     CURVE_WIDTH,
+    FittedTable,
     as_json,
     metric_names,
     print_rows,
     sparkline,
-    table,
 )
 from kerasprov_agent.query import Record, Row, flat, open_record
 from kerasprov_agent.visible import visible
@@ -151,7 +151,7 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
             empty = (None, "", "{}")
             shown = [name for name in named if any(row[name] not in empty for row in rows)]
             out.print()
-            out.print(table(shown, ([row[c] for c in shown] for row in rows), title))
+            out.print(FittedTable(shown, ([row[c] for c in shown] for row in rows), title))
     epochs = record.epochs(run)
     _print_curves(epochs, out)
     _print_epochs(epochs, out)
@@ -188,7 +188,7 @@ def _print_curves(epochs: list[Row], out: Console) -> None:
             rows.append([name, values[0], curve, values[-1], min(numbers), max(numbers)])
     if rows:
         out.print()
-        out.print(table(["", "first", "", "last", "lowest", "highest"], rows, "curves"))
+        out.print(FittedTable(["", "first", "", "last", "lowest", "highest"], rows, "curves"))
 
 
 def _print_epochs(epochs: list[Row], out: Console) -> None:
@@ -214,7 +214,7 @@ def _print_epochs(epochs: list[Row], out: Console) -> None:
         for epoch in shown
     ]
     out.print()
-    out.print(table([*(name for name, _ in columns), *names], rows, title))
+    out.print(FittedTable([*(name for name, _ in columns), *names], rows, title))
 
 
 def _print_evaluations(evaluations: list[Row], out: Console) -> None:
@@ -223,7 +223,7 @@ def _print_evaluations(evaluations: list[Row], out: Console) -> None:
     names = metric_names(row["metrics"] for row in evaluations)
     out.print()
     out.print(
-        table(
+        FittedTable(
             ["started", "status", "in epoch", *names],
             (
                 [

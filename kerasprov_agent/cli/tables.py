@@ -29,7 +29,7 @@ SHORT_TEXT = 16
 """A longer text may be shortened to so many cells."""
 
 
-class Fitted:
+class FittedTable:
     """A table that fits where it is printed: nothing in it is broken into lines.
 
     Long texts are shortened; where that does not suffice, columns at the right are left out, and
@@ -39,19 +39,19 @@ class Fitted:
     def __init__(
         self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
     ) -> None:
-        self.title = title
-        self.names = [visible(str(name)) for name in columns]
+        self._title = title
+        self._names = [visible(str(name)) for name in columns]
         self._values = [list(row) for row in rows]
         self._cells = [[cell(value) for value in row] for row in self._values]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = fitting(self._widths(), self._least(), options.max_width)
         made = Table(
-            title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
+            title=self._title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )
         for position, width in enumerate(widths):
             made.add_column(
-                shortened(Text(self.names[position]), width),
+                shortened(Text(self._names[position]), width),
                 justify="right" if self._is_number(position) else "left",
                 no_wrap=True,
             )
@@ -60,7 +60,7 @@ class Fitted:
                 *(shortened(text, width) for text, width in zip(row, widths, strict=False))
             )
         yield made
-        left_out = [name for name in self.names[len(widths) :] if name]
+        left_out = [name for name in self._names[len(widths) :] if name]
         if left_out:
             told = f"left out for lack of room: {', '.join(left_out)}"
             yield Text(told, style="dim")
@@ -73,14 +73,14 @@ class Fitted:
         """As wide as each column is with everything in it."""
         return [
             max([cell_len(name), *(row[position].cell_len for row in self._cells)])
-            for position, name in enumerate(self.names)
+            for position, name in enumerate(self._names)
         ]
 
     def _least(self) -> list[int]:
         """As narrow as each may become: numbers and names are not shortened, long texts are."""
         return [
             width if self._is_number(position) else max(cell_len(name), min(width, SHORT_TEXT))
-            for position, (name, width) in enumerate(zip(self.names, self._widths(), strict=True))
+            for position, (name, width) in enumerate(zip(self._names, self._widths(), strict=True))
         ]
 
 
@@ -113,13 +113,6 @@ def shortened(text: Text, width: int) -> Text:
     end = "…" if is_unicode() else "..."
     kept = set_cell_size(text.plain, max(width - len(end), 0)).rstrip()
     return Text((kept + end)[: max(width, 1)], style=text.style)
-
-
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
-) -> Fitted:
-    """A table that fits where it is printed."""
-    return Fitted(columns, rows, title)
 
 
 def metric_names(found: Any) -> list[str]:
@@ -194,7 +187,7 @@ def print_rows(rows: Sequence[dict[str, Any]], form: str | None, empty: str = "n
     elif form == "csv":
         say(as_csv(columns, (list(row.values()) for row in rows)), newline=False)
     elif rows:
-        console().print(table(columns, (list(row.values()) for row in rows)))
+        console().print(FittedTable(columns, (list(row.values()) for row in rows)))
     else:
         say(empty)
 

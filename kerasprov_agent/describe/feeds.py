@@ -12,12 +12,11 @@ from kerasprov_agent.describe.values import integer
 
 
 def feed(found: Any) -> dict[str, Any]:
-    """`batches`, `batch_size`, `samples` an epoch, `arrays` of the first batch.
+    """What an input became: `batches`, `batch_size`, `samples` an epoch, `arrays`, `own_batches`.
 
-    And `own_batches`: how many an input has that makes them itself.
-
-    Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None. The input is
-    not asked: Keras has asked it already, and it may be slow to answer.
+    `arrays` are those of the first batch, `own_batches` how many an input has that makes them
+    itself. Of an `EpochIterator`, or Keras 2's `DataHandler`. What Keras can't tell is None. The
+    input is not asked: Keras has asked it already, and it may be slow to answer.
     """
     adapter = getattr(found, "data_adapter", None) or found._adapter
     batch_size = _ask(adapter, "batch_size")

@@ -164,8 +164,8 @@ def _output_shape(layer: Any) -> str | None:
 def hidden_activation(layers: list[dict[str, Any]]) -> str | None:
     """The activation that all hidden layers share; None when they differ or have none.
 
-    The last layer that has an activation is the output; `linear` is none. Those of layers that
-    were frozen are no choice of this training, where others have one.
+    The last layer that has an activation is the output; `linear` is none. Frozen layers don't
+    count: what they have was chosen for an earlier training.
     """
     activations = [layer["activation"] for layer in _chosen(layers) if layer["activation"]]
     hidden = {name for name in activations[:-1] if name != "linear"}
@@ -173,7 +173,7 @@ def hidden_activation(layers: list[dict[str, Any]]) -> str | None:
 
 
 def dropout_rate(layers: list[dict[str, Any]]) -> float | None:
-    """The dropout rate that all dropout layers share; None when they differ or there is none."""
+    """The rate that all dropout layers share that are not frozen; None: they differ, or none is."""
     rates = {layer["dropout_rate"] for layer in _chosen(layers) if layer["dropout_rate"]}
     return rates.pop() if len(rates) == 1 else None
 

@@ -53,7 +53,7 @@ def samples(x: Any) -> int | None:
 
 
 def _count(node: Any) -> Count | None:
-    name = step(node)["name"]
+    name = _name(node)
     if name == "TensorSlice":
         size = int(node._tensors[0].shape[0])
         return Count(size, size)
@@ -122,10 +122,14 @@ def nodes(x: Any) -> Iterator[Any]:
         stack.extend(reversed(node._inputs()) if hasattr(node, "_inputs") else ())
 
 
+def _name(node: Any) -> str:
+    """What a transformation is called, as `Batch`."""
+    return type(node).__name__.lstrip("_").removesuffix("V2").removesuffix("Dataset")
+
+
 def step(node: Any) -> dict[str, Any]:
     """One transformation, with its settings."""
-    name = type(node).__name__.lstrip("_").removesuffix("V2").removesuffix("Dataset")
-    found: dict[str, Any] = {"name": name or public_name(type(node))}
+    found: dict[str, Any] = {"name": _name(node) or public_name(type(node))}
     for setting in ("batch_size", "buffer_size", "count", "cycle_length"):
         value = number(node, f"_{setting}")
         if value is not None and value >= 0:

@@ -48,6 +48,8 @@ IN_ORDER = (
     ("derived", OF_ENTITIES),
 )
 """Tables that are shared by content are taken whole where they are small; the rest by execution."""
+NUMBERED = {"run": ("id",), "manifest": ("sha256",), "content": ("sha256", "partial_sha256")}
+"""Tables whose rows have numbers that are a file's own, and by what else the rows are known."""
 SHARED = ("source", "package", "architecture", "layer", "manifest", "content", "member")
 """What several executions may have in common."""
 
@@ -76,7 +78,7 @@ def copy_within(
     """
     catalogue = Catalogue()
     renamed = dict(source.execute("SELECT column_name, name FROM metric"))
-    numbers: dict[str, dict[int, int]] = {"run": {}, "manifest": {}, "content": {}}
+    numbers: dict[str, dict[int, int]] = {table: {} for table in NUMBERED}
     for table, condition in IN_ORDER:
         rows = source.execute(
             f"SELECT * FROM {table} WHERE {condition}", {"execution": execution_id}
@@ -98,7 +100,7 @@ def _copy_row(
     row: dict[str, Any],
     numbers: dict[str, dict[int, int]],
 ) -> None:
-    number = row.pop("number") if table in numbers else None
+    number = row.pop("number") if table in NUMBERED else None
     if table == "run":
         name, tried = row["name"], 1
         while target.execute(
@@ -116,8 +118,7 @@ def _copy_row(
     marks = ", ".join("?" * len(row))
     target.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
     if number is not None:
-        keys = {"run": ["id"], "content": ["sha256", "partial_sha256"]}.get(table, ["sha256"])
-        condition = " OR ".join(f"{key} = ?" for key in keys)
+        condition = " OR ".join(f"{key} = ?" for key in NUMBERED[table])
         query = f"SELECT number FROM {table} WHERE {condition}"
-        values = [row[key] for key in keys]
+        values = [row[key] for key in NUMBERED[table]]
         numbers[table][number] = target.execute(query, values).fetchone()[0]

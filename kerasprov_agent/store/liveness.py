@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping
+from glob import escape, glob
 from typing import Any
 
 from kerasprov_agent.describe.machine import host, process_key
@@ -43,17 +44,14 @@ def is_gone(execution: Mapping[str, Any] | sqlite3.Row) -> bool:
 def sweep_reports(path: str, connection: sqlite3.Connection) -> None:
     """Remove the empty files in which children of programs that have ended would have told.
 
-    Whoever is killed can't do that. One in which something stands is left where it is.
+    Whoever is killed can't do that. One in which something stands is left where it is. Raises
+    OSError.
     """
-    folder, name = os.path.split(path)
-    beginning, ending = f"{name}-", ".files"
-    for entry in os.listdir(folder or os.curdir):
-        if not entry.startswith(beginning) or not entry.endswith(ending):
-            continue
-        execution_id = entry[len(beginning) : -len(ending)]
+    beginning, ending = f"{path}-", ".files"
+    for report in glob(f"{escape(beginning)}*{ending}"):
+        execution_id = report[len(beginning) : -len(ending)]
         query = "SELECT status FROM execution WHERE id = ?"
         status = connection.execute(query, (execution_id,)).fetchone()
-        report = os.path.join(folder, entry)
         if status is not None and status[0] != "running" and os.path.getsize(report) == 0:
             os.unlink(report)
 

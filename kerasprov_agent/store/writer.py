@@ -165,13 +165,18 @@ class Writer:
                 self._kept.close()
                 self._kept = None
             liveness.settle(connection)
-            guard.attempt(liveness.sweep_reports, self.path, connection)
         except BaseException:
             connection.close()
             raise
         self._connection, self._identity = connection, _identity(self.path)
         self._logs = {name: _identity(name) for name in _logs(self.path)}
         self._checked = perf_counter()
+        try:
+            liveness.sweep_reports(self.path, connection)
+        except OSError as exc:
+            if guard.is_of_a_signal_handler(exc):
+                raise
+            guard.debug("a report stays: %s", exc)
 
     def _take_in(self, connection: sqlite3.Connection) -> None:
         """Apply what other programs left in spool files."""
