@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from kerasprov_agent import clock
+from kerasprov_agent.describe import machine
 from tests.conftest import ROOT, row, rows
 
 
@@ -469,6 +470,14 @@ def test_a_convolutional_functional_model(recording: Path) -> None:
     assert (conv["filters"], conv["kernel_size"], conv["activation"]) == (6, "[3, 3]", "relu")
     config = json.loads(row(recording, "SELECT config FROM architecture")["config"])
     assert config["name"] == "cnn" and len(config["layers"]) == 4
+
+
+def test_variables_of_terraform_are_not_tensorflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TF_CLI_CONFIG_FILE", "TF_VAR_password", "TF_LOG", "TF_DETERMINISTIC_OPS"):
+        monkeypatch.setenv(name, "1")
+    found = machine.environment()
+    assert found["TF_DETERMINISTIC_OPS"] == "1"
+    assert not {"TF_CLI_CONFIG_FILE", "TF_VAR_password", "TF_LOG"} & found.keys()
 
 
 def test_the_execution_of_an_ordinary_script(digits: Path) -> None:

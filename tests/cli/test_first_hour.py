@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import statistics
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -197,6 +200,33 @@ def test_times_without_the_first_epochs(study: Path) -> None:
     assert one["seconds_per_epoch"] == stored[0]["seconds"]
     done = kerasprov("plot", "--time", "--where", "epoch > 99", "--db", study)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_the_seed_is_called_seed(study: Path) -> None:
+    words = ("runs", "--columns", "run,seed", "--where", "seed = 3", "--json", "--db", study)
+    assert {one["seed"] for one in json.loads(kerasprov(*words).stdout)} == {3}
+
+
+def test_names_that_differ_in_case_are_one_group(study: Path, tmp_path: Path) -> None:
+    imported = tmp_path / "kerasprov.db"
+    imported.write_bytes(study.read_bytes())
+    with closing(sqlite3.connect(imported)) as connection, connection:
+        connection.execute("UPDATE run SET optimizer = 'adam' WHERE number < 3")
+    for words in (("best", "loss"), ("best", "loss", "--mean"), ("plot", "--time")):
+        done = kerasprov(*words, "--by", "optimizer", "--json", "--db", imported)
+        (one,) = json.loads(done.stdout)
+        assert one.get("runs", 4) == 4
+
+
+def test_times_have_their_zone(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        shown = kerasprov("show", "1", "--db", study).stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert re.search(r"^started   \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CES?T\b", shown, re.MULTILINE)
 
 
 def test_means_and_deviations_over_runs(study: Path) -> None:

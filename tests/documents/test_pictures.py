@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerasprov_agent import documents
-from kerasprov_agent.documents.picture.graph import Graph
+from kerasprov_agent.documents.picture.graph import Graph, Node, _together
 from kerasprov_agent.errors import KerasProvError
 from tests.conftest import TINY, recorded, rows
 from tests.documents.programs import document
@@ -46,6 +46,15 @@ def test_a_stack_tells_its_first_and_last(trained: Path) -> None:
     first, last = epochs[0]["loss"], epochs[-1]["loss"]
     assert stack.count == 30
     assert dict(stack.rows)["loss"] == f"{first:.6g} → {last:.6g}"
+
+
+def test_a_stack_of_alternatives_lists_them() -> None:
+    layers = []
+    for units in ("16", "24", "16", "32"):
+        node = Node("entity", f"run:layer-{len(layers)}", {"prov:type": ["kp:Layer"]})
+        node.rows = [("units", units), ("activation", "relu"), ("sha256", units)]
+        layers.append(node)
+    assert _together(layers) == [("units", "16, 24, 32"), ("activation", "relu")]
 
 
 def test_detail_unfolds(trained: Path) -> None:

@@ -73,6 +73,22 @@ def test_a_new_file_is_ours_and_in_wal_mode(writer: Writer, path: Path) -> None:
     assert pragmas == [schema.APPLICATION_ID, schema.VERSION, "wal"]
 
 
+def test_a_checkpoint_tells_whether_a_reader_holds_it_up(writer: Writer, path: Path) -> None:
+    writer.write(begin())
+    assert writer.checkpoint()
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM execution").fetchone() == (1,)
+        writer.write([update("execution", {"label": "later"}, {"id": EXECUTION})])
+        writer.write([update("execution", {"label": "latest"}, {"id": EXECUTION})])
+        assert not writer.checkpoint()
+        reader.execute("COMMIT")
+        assert writer.checkpoint()
+    alone = path.parent / "alone.db"
+    alone.write_bytes(path.read_bytes())
+    assert row(alone, "SELECT label FROM execution")["label"] == "latest"
+
+
 def test_a_locked_database_is_waited_for_briefly_then_spooled(
     writer: Writer, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

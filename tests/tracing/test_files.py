@@ -303,8 +303,15 @@ def test_sets_of_many_files_are_packed_and_whole(tmp_path: Path) -> None:
 
 FULL = """
 import kerasprov_agent.recorder.file as file, kerasprov_agent.recorder.files as files
+from kerasprov_agent.recorder import contents
+from kerasprov_agent.tracing import watching
 file.MEMBERS_LIMIT = files.MEMBERS_LIMIT = 2500
-""" + MANY.replace("9000", "9000 * 2").replace("{number}.txt", "{number % 9000}.txt")
+contents.BEHIND = 0  # what is seen meanwhile is written down before more is hashed
+""" + MANY.replace("9000", "9000 * 2").replace("{number}.txt", "{number % 9000}.txt").replace(
+    "    pathlib",
+    "    if number == 9000:\n        time.sleep(1); watching._known.clear()\n    pathlib",
+)
+"""The files are read twice, and after the first time it is forgotten that they were seen."""
 
 
 def test_a_full_set_is_followed_by_another(tmp_path: Path) -> None:
