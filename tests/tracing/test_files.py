@@ -314,12 +314,14 @@ contents.BEHIND = 0  # what is seen meanwhile is written down before more is has
 """The files are read twice, and after the first time it is forgotten that they were seen."""
 
 
-def test_a_full_set_is_followed_by_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hashed", ["hashed meanwhile", "hashed at the end"])
+def test_a_full_set_is_followed_by_another(tmp_path: Path, hashed: str) -> None:
     (tmp_path / "data").mkdir()
     for number in range(9000):
         (tmp_path / f"data/{number % 3}").mkdir(exist_ok=True)
         (tmp_path / f"data/{number % 3}/{number}.txt").write_text(str(number))
-    done = recorded(tmp_path, FULL)
+    at_end = "contents.SET_QUIET_SECONDS = 3600" if hashed == "hashed at the end" else ""
+    done = recorded(tmp_path, FULL.replace("contents.BEHIND = 0", f"{at_end}\ncontents.BEHIND = 0"))
     assert done.returncode == 0, done.stderr.decode()
     database = tmp_path / "kerasprov.db"
     found = rows(database, "SELECT files, path FROM files WHERE files > 1 ORDER BY files")
