@@ -13,6 +13,7 @@ To look at the record:
 To tell more, or less:
 
     activity(name)            a step of your own, in a `with` or as a decorator
+    tag(name, fold=3)         a name and tags for the runs that follow, or in a `with`
     stop(), start()           take the agent out of this process; put it back
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kerasprov_agent.records import Run
     from kerasprov_agent.records import open as open
     from kerasprov_agent.steps import Activity
+    from kerasprov_agent.tags import Tagged
 
     last_run: Run
 
@@ -38,6 +40,7 @@ __all__ = [
     "provenance",
     "start",
     "stop",
+    "tag",
     "write_provenance",
 ]
 __version__ = "0.1.0"
@@ -60,7 +63,7 @@ SPAWNING = (
 """What starts children of this process that are to be armed too; joblib has a loky of its own."""
 ENDING = (
     ("hooks", "remove"), ("tracing.functions", "remove"), ("children", "remove"),
-    ("process", "finish"), ("tracing.origins", "forget"),
+    ("process", "finish"), ("tracing.origins", "forget"), ("tags", "forget"),
 )  # fmt: skip
 LOOKING = {"open": "records", "provenance": "documents", "write_provenance": "documents"}
 """Functions for whoever looks at the record, and the modules they are in."""
@@ -107,6 +110,22 @@ def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: A
     from kerasprov_agent.steps import Activity
 
     return Activity(name, inputs, outputs, attributes)
+
+
+def tag(name: str | None = None, /, **tags: Any) -> Tagged:
+    """Give the runs that follow a name and tags; within a `fit`, that run. Optional.
+
+    They hold until they are said anew, or for what is within a `with`. `None` takes a tag out.
+    Several runs of one name are numbered. `KERASPROV_NAME` and `KERASPROV_TAGS` say the same for a
+    whole program.
+
+        for fold in range(5):
+            kerasprov_agent.tag("study", fold=fold)
+            model.fit(...)
+    """
+    from kerasprov_agent import tags as of_runs
+
+    return of_runs.say(name, tags)
 
 
 def __getattr__(name: str) -> Any:

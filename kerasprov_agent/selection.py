@@ -57,7 +57,10 @@ class RunColumns:
 
     @cached_property
     def _tags(self) -> dict[str, str]:
-        query = "SELECT DISTINCT key FROM execution e, json_each(e.tags)"
+        query = (
+            "SELECT key FROM execution e, json_each(e.tags) "
+            "UNION SELECT key FROM run r, json_each(r.tags)"
+        )
         return _names(self._connection, query)
 
     def names(self) -> Iterable[str]:
@@ -123,7 +126,12 @@ class RunColumns:
         true_name = self._tags.get(name)
         if true_name is None:
             return None
-        query = "(SELECT value FROM json_each(runs.tags) WHERE key = ?)"
+        # A tag is a text where it was set in a shell: `tag.fold = 3` means it too.
+        query = (
+            "(SELECT CASE WHEN CAST(CAST(value AS INTEGER) AS TEXT) = value "
+            "OR CAST(CAST(value AS REAL) AS TEXT) = value THEN value + 0 ELSE value END "
+            "FROM json_each(runs.tags) WHERE key = ?)"
+        )
         return SQL(query, (true_name,))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
 
 import click
 
 from kerasprov_agent.cli import database_option, form_options
+from kerasprov_agent.cli.facts import tags_told
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.errors import KerasProvError
@@ -70,24 +69,26 @@ def merge(files: tuple[str, ...], db: str) -> None:
 @click.argument("run")
 @click.argument("tags", metavar="[KEY=VALUE]...", nargs=-1)
 @database_option
-def tag(run: str, tags: tuple[str, ...], db: str) -> None:
-    """Set tags of the program of RUN, then print all of them; `KEY=` removes a tag."""
+@click.option("--program", is_flag=True, help="Tag the whole program: all runs of it.")
+def tag(run: str, tags: tuple[str, ...], db: str, program: bool) -> None:
+    """Set tags of RUN, then print all that it has; `KEY=` removes a tag."""
     pairs = [one.partition("=") for one in tags]
     for (key, sign, _), text in zip(pairs, tags, strict=True):
         if not key.strip() or not sign:
             raise KerasProvError(f"{text!r} is not of the form KEY=VALUE")
     with open_record(db) as record:
-        execution_id, _ = record.find_execution(run)
-        if not pairs:
-            (known,) = record.query("SELECT tags FROM execution WHERE id = ?", (execution_id,))
-            say(_listed(json.loads(known["tags"] or "{}")) or "no tags")
-            return
-    found = care.tag(db, execution_id, {key.strip(): value or None for key, _, value in pairs})
-    say(_listed(found) or "no tags")
-
-
-def _listed(tags: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in tags.items())
+        execution_id, run_id = record.find_execution(run)
+    of_program = program or run_id is None
+    if pairs:
+        given = {key.strip(): value or None for key, _, value in pairs}
+        if of_program:
+            care.tag_program(db, execution_id, given)
+        else:
+            care.tag_run(db, str(run_id), given)
+    view, row_id = ("executions", execution_id) if of_program else ("runs", run_id)
+    with open_record(db) as record:
+        (row,) = record.query(f"SELECT tags FROM {view} WHERE id = ?", (row_id,))
+    say(tags_told(row["tags"]) or "no tags")
 
 
 @click.command()

@@ -27,13 +27,18 @@ def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any
         "model": _model(run),
         "samples": _samples(run),
         "program": _program(execution),
-        "tags": ", ".join(f"{k}={v}" for k, v in json.loads(execution["tags"] or "{}").items()),
+        "tags": tags_told(run["tags"]),
         "git": f"{commit[:12]} {execution['git_branch'] or ''}{changed}" if commit else None,
         "software": _software(execution),
         "machine": _machine(execution),
         "imported": run["imported_from"],
         "note": run["note"],
     }  # fmt: skip
+
+
+def tags_told(tags: str | None) -> str:
+    """Tags, a JSON object, as `group=a, fold=3`."""
+    return ", ".join(f"{key}={value}" for key, value in json.loads(tags or "{}").items())
 
 
 def _trial(trial: Row) -> str:

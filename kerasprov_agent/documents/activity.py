@@ -1,7 +1,8 @@
-"""What all activities share in PROV: times, outcome, and the activity that they are part of."""
+"""What all activities share in PROV: times, outcome, tags, and what they are part of."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 
@@ -28,6 +29,7 @@ def activity(
             if column in columns
         ),
     ]
+    tags = json.loads((row["tags"] if "tags" in columns else None) or "{}")
     parent = scope.local(part_of) if part_of else None
     yield Statement(
         "activity",
@@ -39,6 +41,7 @@ def activity(
             ("dcterms:isPartOf", parent),
             *outcome,
             *attributes,
+            *(("kp:tag", f"{key}={value}") for key, value in tags.items() if value is not None),
         ),
     )
     if parent is None:

@@ -90,7 +90,6 @@ def program(scope: Scope) -> Iterator[Statement]:
             ("kp:importedFrom", f"{row['format']} {row['path']}")
             for row in scope.rows("SELECT * FROM import WHERE execution_id = ?", execution["id"])
         ),
-        *(("kp:tag", f"{k}={v}") for k, v in json.loads(execution["tags"] or "{}").items()),
     )
     operator = operator_of(scope)
     if operator:

@@ -124,7 +124,7 @@ PROPERTIES = {
     "steps": "steps of training or evaluation",
     "stoppedEarly": "whether fit returned before the planned epochs were over",
     "synchronized": "whether the device was waited for where a clock was read",
-    "tag": "a tag of an execution, as key=value",
+    "tag": "a tag of an execution or a training, as key=value",
     "importedFrom": "the format and file from which an execution was imported, not recorded",
     "trainSeconds": "seconds of training in an epoch",
     "wholeSeconds": "seconds of an imported epoch, training and validation not told apart",

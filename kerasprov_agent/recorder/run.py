@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from kerasprov_agent.store.operations import Operation
 
@@ -20,6 +22,8 @@ class Run:
         self.epochs = 0
         self.changes: list[Operation] = []
         """Hyperparameters altered since something of the run was last written."""
+        self.tags: Mapping[str, Any] = {}
+        """What the program said of this run alone."""
         self._positions: Counter[str] = Counter()
 
     def position(self, table: str) -> int:

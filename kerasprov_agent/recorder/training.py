@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasprov_agent import clock
+from kerasprov_agent import clock, tags
 from kerasprov_agent.describe import models, outcomes
 from kerasprov_agent.describe.values import flat, integer, to_json
 from kerasprov_agent.recorder.code import Code
@@ -16,6 +16,7 @@ from kerasprov_agent.store.operations import (
     fill,
     insert,
     measured,
+    named,
     replaced_architecture,
     update,
 )
@@ -48,6 +49,8 @@ class Trainings(Code):
         run = Run(self._id("fit" if kind == "fit" else "loop"), state_id, planned)
         # Which of several trains is seen when it is over.
         optimizer = optimizers[0] if len(optimizers) == 1 else None
+        said = tags.said()
+        run.tags = said.tags
         now = self._now()
         self.runs += 1
         training_id, of_training = self._dataset(training_data, run.id, "training_data", now)
@@ -63,7 +66,8 @@ class Trainings(Code):
             "caller": caller,
             "cell": self.current_cell(),
             "kind": kind,
-            "label": self.execution.label,
+            "label": self.execution.label if said.name is None else said.name,
+            "tags": to_json(run.tags) if run.tags else None,
             "status": "running",
             "started_at": now,
             "compile_id": compile_id,
@@ -92,6 +96,14 @@ class Trainings(Code):
             *(rows.optimizer(run.id, i, one) for i, one in enumerate(optimizers)),
         )
         return run
+
+    def run_tagged(self, run: Run, name: str | None, further: Mapping[str, Any]) -> None:
+        """The program gives a run that goes on another name, or further tags."""
+        run.tags = {**run.tags, **further}
+        self._write(
+            *([named(run.id, name)] if name is not None else []),
+            *([update("run", {"tags": to_json(run.tags)}, {"id": run.id})] if further else []),
+        )
 
     def architecture_seen(self, run: Run, facts: Mapping[str, Any]) -> None:
         """The structure of a run's model."""

@@ -162,15 +162,24 @@ def delete(path: str, run_ids: Sequence[str]) -> None:
         removal.delete_runs(connection, run_ids)
 
 
-def tag(path: str, execution_id: str, tags: Mapping[str, str | None]) -> dict[str, str]:
-    """Set tags of an execution, or take out those that are None; returns all it has then."""
+def tag_run(path: str, run_id: str, tags: Mapping[str, str | None]) -> None:
+    """Set tags of one run; None takes a tag out, also one of its program."""
+    _tag(path, "run", run_id, tags)
+
+
+def tag_program(path: str, execution_id: str, tags: Mapping[str, str | None]) -> None:
+    """Set tags of a program, which all its runs have; None takes a tag out."""
+    _tag(path, "execution", execution_id, tags)
+
+
+def _tag(path: str, table: str, row_id: str, tags: Mapping[str, str | None]) -> None:
     with _editing(path) as connection:
-        query = "SELECT tags FROM execution WHERE id = ?"
-        held = json.loads(connection.execute(query, (execution_id,)).fetchone()[0] or "{}")
-        found = {k: str(v) for k, v in {**held, **tags}.items() if v is not None}
+        query = f"SELECT tags FROM {table} WHERE id = ?"
+        held = json.loads(connection.execute(query, (row_id,)).fetchone()[0] or "{}")
+        # That a run has none of a tag is kept: it may be one of the program's.
+        found = {k: v for k, v in {**held, **tags}.items() if v is not None or table == "run"}
         text = bindable(as_json(found)) if found else None
-        connection.execute("UPDATE execution SET tags = ? WHERE id = ?", (text, execution_id))
-    return found
+        connection.execute(f"UPDATE {table} SET tags = ? WHERE id = ?", (text, row_id))
 
 
 @contextmanager

@@ -64,8 +64,14 @@ def _create_missing(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
+def _add_tags_of_runs(connection: sqlite3.Connection) -> None:
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(run)")]
+    if "tags" not in columns:  # a new file has it
+        connection.execute("ALTER TABLE run ADD COLUMN tags TEXT")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    _create, _add_original_hashes, _make_members_rows,
+    _create, _add_original_hashes, _make_members_rows, _add_tags_of_runs,
 )  # fmt: skip
 """Tables from version n to n + 1; only ever added to, and none loses what the file tells."""
 assert len(MIGRATIONS) == schema.VERSION

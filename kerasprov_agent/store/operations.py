@@ -39,6 +39,11 @@ def fill(table: str, row: Row, key: Row) -> Operation:
     return ("fill", table, row, key)
 
 
+def named(run_id: str, label: str) -> Operation:
+    """Another name for a run, with a number where others have it."""
+    return ("name", "run", {"id": run_id}, {"label": label})
+
+
 def described_like(entity_id: str, source_id: str) -> Operation:
     """An entity that is what another was in all but its state: its name, class and structure."""
     return ("describe", "entity", {"id": entity_id}, {"source": source_id})
@@ -168,6 +173,8 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
         _update(connection, table, row, further)
     elif what == "fill":
         _update(connection, table, row, further, "coalesce({0}, ?)")
+    elif what == "name":
+        _rename(connection, row["id"], further["label"])
     elif what == "describe":
         _describe_like(connection, row["id"], further["source"])
     elif what == "forget" and table == "entity":
@@ -266,6 +273,12 @@ def _named(connection: sqlite3.Connection, row: Row) -> Row:
         number += 1
         name = f"{label}-{number}"
     return {**row, "label": text.Stored(label), "name": text.Stored(name)}
+
+
+def _rename(connection: sqlite3.Connection, run_id: str, label: str) -> None:
+    query = "SELECT label FROM run WHERE id = ?"
+    if connection.execute(query, (run_id,)).fetchone() != (text.bindable(label),):
+        _update(connection, "run", _named(connection, {"label": label}), {"id": run_id})
 
 
 def _in_job(connection: sqlite3.Connection, row: Row) -> Row:

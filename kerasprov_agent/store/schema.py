@@ -22,7 +22,7 @@ __all__ = [
 APPLICATION_ID = 0x4B505256
 """Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
 
-VERSION = 3
+VERSION = 4
 """`PRAGMA user_version`. A file with a higher one is left alone."""
 
 TABLES = """
@@ -316,7 +316,8 @@ CREATE TABLE run (
     epochs_planned INTEGER,
     epochs_finished INTEGER,       -- NULL while it runs: count the rows of epoch
     stopped_early INTEGER,         -- 1: fit returned before the planned epochs were over
-    note TEXT                      -- what a person says of it: `kerasprov note`
+    note TEXT,                     -- what a person says of it: `kerasprov note`
+    tags TEXT                      -- JSON object: of this run; null takes out one of its program
 );
 CREATE INDEX run_execution ON run (execution_id);
 CREATE INDEX run_label ON run (label);

@@ -41,7 +41,10 @@ SELECT
               AND p.name = 'backend'), e.backend) AS backend,
     coalesce((SELECT p.value FROM param p WHERE p.run_id = r.id AND p.source = 'keras'
               AND p.name = 'version'), e.keras_version) AS keras_version,
-    e.host, e.user, e.git_commit, e.tags, e.job, e.rank,
+    e.host, e.user, e.git_commit,
+    CASE WHEN r.tags IS NULL THEN e.tags
+         ELSE nullif(json_patch(coalesce(e.tags, '{}'), r.tags), '{}') END AS tags,
+    e.job, e.rank,
     r.exception_type, r.exception, r.ended_at, r.label, r.caller, r.trial_id,
     i.format AS imported_from, r.note, r.id, r.execution_id
 FROM run r

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -122,14 +123,23 @@ def test_rename(own: Path) -> None:
 
 
 def test_tags(own: Path) -> None:
-    def tag(*words: str) -> str:
-        return str(kerasprov("tag", "last", *words, "--db", own).stdout)
+    def tag(*words: str, run: str = "last") -> str:
+        return str(kerasprov("tag", run, *words, "--db", own).stdout)
 
-    assert tag("team=a", "kept=1=2") == "team=a, kept=1=2\n"
-    assert tag("team=", "new=ü") == "kept=1=2, new=ü\n"
+    assert tag("team=a", "kept=1=2", "--program") == "team=a, kept=1=2\n"
+    assert tag("team=", "new=ü", "--program") == "kept=1=2, new=ü\n"
     assert json.loads(row(own, "SELECT tags FROM execution")["tags"]) == {"kept": "1=2", "new": "ü"}
-    assert tag() == "kept=1=2, new=ü\n"
-    assert tag("kept=", "new=") == "no tags\n"
+    assert tag() == tag(run="1") == "kept=1=2, new=ü\n"
+    assert tag("fold=3", "new=") == "kept=1=2, fold=3\n"  # of this run alone
+    assert tag(run="1") == tag("--program") == "kept=1=2, new=ü\n"
+    listed = kerasprov("runs", "--where", "tag.fold = 3", "--columns", "tag.new", "--json",
+                       "--db", own).stdout  # fmt: skip
+    assert [one["tag.new"] for one in json.loads(listed)] == [None]
+    assert re.search(
+        r"^tags +kept=1=2, fold=3 *$", kerasprov("show", "last", "--db", own).stdout, re.M
+    )
+    assert tag("kept=", "new=", "--program") == "no tags\n"
+    assert tag("fold=") == "no tags\n"
     assert row(own, "SELECT tags FROM execution")["tags"] is None
     done = kerasprov("tag", "last", "novalue", "--db", own)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)

@@ -62,7 +62,6 @@ FORMS = (
     ("lin_api_", r"\w{20,}"),  # Linear
     ("AGE-SECRET-KEY-", r"[A-Z0-9]{20,}"),
 )
-_FORMS = tuple((prefix, re.compile(re.escape(prefix) + rest)) for prefix, rest in FORMS)
 # What stands before may be no part of a token: so a long run of such characters is entered once.
 _JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*")
 _HOOKS = re.compile(
@@ -91,8 +90,9 @@ def hidden(text: str) -> str:
         text = "".join(_without_keys(text))
     if "Private-Lines" in text:
         text = _PUTTY.sub(lambda found: blank(found[0]), text)
-    for prefix, form in _FORMS:
+    for prefix, rest in FORMS:
         if prefix in text:  # searching all of a text for a form takes a hundred times longer
+            form = re.compile(re.escape(prefix) + rest)  # few texts need one: not when imported
             text = "".join(_without_tokens(text, prefix, form))
     if "eyJ" in text:
         text = _JSON_WEB_TOKEN.sub(REDACTED, text)
