@@ -65,6 +65,15 @@ class Lineage:
             self._steps[entity_id, direction] = found
         return self._steps[entity_id, direction]
 
+    def leaves_out(self, entity_ids: Iterable[str]) -> bool:
+        """Whether some of these have sources that are only known to have been read before."""
+        query = "SELECT 1 FROM derived WHERE confidence = 'read_before' AND entity_id = ?"
+        return any(
+            self._one(query, state_id) is not None
+            for entity_id in entity_ids
+            for state_id in self.states(entity_id)
+        )
+
     def states(self, entity_id: str) -> list[str]:
         """The states of a model within a run of which this is one; the last stands for them all."""
         if entity_id not in self._states:

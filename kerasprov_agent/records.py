@@ -136,6 +136,14 @@ class Run:
         with self._records._opened() as record:
             return record.execution(self._row)
 
+    def plot(self, *metrics: str, path: str | os.PathLike[str] | None = None) -> Any:
+        """A matplotlib figure of its metrics by epoch, training solid and validation dashed.
+
+        metrics: by default accuracy and loss. path: also write it there, as PNG, SVG or PDF. Raises
+        `KerasProvError`.
+        """
+        return self._records._plot([self._row], metrics, (), path)
+
     def _rows(self, ask: Any) -> Rows:
         with self._records._opened() as record:
             return Rows(ask(record))
@@ -234,6 +242,42 @@ class Records:
             if section != "code"
             for row in rows
         )
+
+    def plot(
+        self,
+        *metrics: str,
+        by: str | Sequence[str] = (),
+        where: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> Any:
+        """A matplotlib figure of runs by epoch, a colour a run, or a value of what they differ in.
+
+        metrics: by default accuracy and loss. where: only of these runs. path: also write it there,
+        as PNG, SVG or PDF. Raises `KerasProvError`.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        with self._opened() as record:
+            rows = record.runs(columns=names, where=where)[::-1]
+        if not rows:
+            raise KerasProvError("no runs match")
+        return self._plot(rows, metrics, names, path)
+
+    def _plot(
+        self,
+        rows: Sequence[Row],
+        metrics: Sequence[str],
+        by: Sequence[str],
+        path: str | os.PathLike[str] | None,
+    ) -> Any:
+        from kerasprov_agent.plots import figure, series
+
+        with self._opened() as record:
+            wanted = list(metrics) or series.common_metrics(rows)
+            groups = series.groups(record, rows, wanted, by)
+        drawn = figure.curves(groups, wanted)
+        if path is not None:
+            figure.write(os.fspath(path), drawn)
+        return drawn
 
     def sql(self, query: str, *values: Any) -> Rows:
         """What a SELECT returns; `values` stand for its `?`. Raises `KerasProvError`."""

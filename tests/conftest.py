@@ -74,13 +74,13 @@ def python(
     )
 
 
-def kerasprov(*words: str | Path) -> Any:
+def kerasprov(*words: str | Path, env: dict[str, str] | None = None) -> Any:
     """Run the command in this process; its status, stdout and stderr."""
     from click.testing import CliRunner
 
     from kerasprov_agent.cli import main
 
-    return CliRunner().invoke(main, [str(word) for word in words])
+    return CliRunner().invoke(main, [str(word) for word in words], env=env)
 
 
 def recorded(

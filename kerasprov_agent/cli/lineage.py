@@ -87,7 +87,7 @@ def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool)
         if not root.children:
             root.add(Text("nothing that is recorded", "dim"))
         out.print(root, soft_wrap=True)
-    if direction == "back" and not perhaps:
+    if direction == "back" and not perhaps and found.leaves_out(shown):
         out.print("[dim]Files that were only read before are left out; --all shows them.[/dim]")
 
 
@@ -160,7 +160,8 @@ def _label(node: Row) -> Text:
         return Text.assemble((visible(path), "cyan"), many, known, by)
     if node["kind"] == "dataset":
         name = visible(node["name"] or "data").replace("_", " ")
-        told = f"{name}, {short(node['samples'])} samples"
+        samples = node["samples"]
+        told = name if samples is None else f"{name}, {short(samples)} samples"
         return Text.assemble(told, by if name == "made" else "")
     if made and "run" in made:
         settings = ", ".join(

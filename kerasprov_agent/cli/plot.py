@@ -80,10 +80,7 @@ def plot(
     else:
         from kerasprov_agent.plots import figure
 
-        if is_time:
-            figure.times(output, found)
-        else:
-            figure.curves(output, found, wanted)
+        figure.write(output, figure.times(found) if is_time else figure.curves(found, wanted))
 
 
 def _chosen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any
@@ -148,10 +149,11 @@ def _runs_table(
 
 
 def _settings(row: Row, arguments: Row) -> Row:
-    """What was chosen for a run: its hyperparameters, then what else its command line says."""
+    """What was chosen for a run: what its command line says, its hyperparameters, its tags."""
+    tags = {f"tag.{name}": value for name, value in json.loads(row["tags"] or "{}").items()}
     found = {name: row[name] for name in SETTINGS if row[name] is not None}
     given = {name: value for name, value in arguments.items() if name not in row}
-    return {**given, **found}
+    return {**given, **found, **tags}
 
 
 def _print_csv(rows: list[Row], columns: list[str]) -> None:

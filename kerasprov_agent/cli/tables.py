@@ -32,8 +32,8 @@ SHORT_TEXT = 16
 class FittedTable:
     """A table that fits where it is printed: nothing in it is broken into lines.
 
-    Long texts are shortened; where that does not suffice, columns at the right are left out, and
-    a line below names them. Columns of numbers are set to the right.
+    Long texts are shortened; where that does not suffice, columns without a value are left out,
+    then columns at the right, and a line below says so. Columns of numbers are set to the right.
     """
 
     def __init__(
@@ -43,8 +43,11 @@ class FittedTable:
         self._names = [visible(str(name)) for name in columns]
         self._values = [list(row) for row in rows]
         self._cells = [[cell(value) for value in row] for row in self._values]
+        self._empty = 0
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if needed(self._least()) > options.max_width:
+            self._leave_out_empty()
         widths = fitting(self._widths(), self._least(), options.max_width)
         made = Table(
             title=self._title, title_justify="left", title_style="bold", box=None, pad_edge=False
@@ -61,9 +64,24 @@ class FittedTable:
             )
         yield made
         left_out = [name for name in self._names[len(widths) :] if name]
+        if self._empty:
+            left_out.append(f"{self._empty} without a value")
         if left_out:
             told = f"left out for lack of room: {', '.join(left_out)}"
             yield Text(told, style="dim")
+
+    def _leave_out_empty(self) -> None:
+        """Keep the columns that have a value in some row, if there are any."""
+        kept = [
+            position
+            for position in range(len(self._names))
+            if any(row[position] is not None for row in self._values)
+        ]
+        if kept:
+            self._empty = len(self._names) - len(kept)
+            self._names = [self._names[position] for position in kept]
+            self._values = [[row[position] for position in kept] for row in self._values]
+            self._cells = [[row[position] for position in kept] for row in self._cells]
 
     def _is_number(self, position: int) -> bool:
         values = [row[position] for row in self._values]
@@ -84,16 +102,21 @@ class FittedTable:
         ]
 
 
+def needed(widths: Sequence[int]) -> int:
+    """The room that columns of these widths take beside each other."""
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
 def fitting(widths: list[int], least: list[int], room: int) -> list[int]:
     """The widths of as many columns, from the left, as have room beside each other.
 
     What room is left goes to the narrowest of those that were shortened.
     """
     count = len(widths)
-    while count > 1 and sum(least[:count]) + GAP * (count - 1) > room:
+    while count > 1 and needed(least[:count]) > room:
         count -= 1
     found = least[:count]
-    left = room - sum(found) - GAP * (count - 1)
+    left = room - needed(found)
     if count == 1 and left < 0:
         return [max(room, 1)]
     while left > 0 and found != widths[:count]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 from kerasprov_agent.errors import KerasProvError
@@ -20,13 +21,13 @@ DECADES = 1000
 """A metric whose greatest value is so many times its least gets a logarithmic axis."""
 
 
-def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
-    """A panel a metric, a colour and a mark a group: training solid, validation dashed.
+def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Any:
+    """A figure, a panel a metric, a colour and a mark a group; validation is dashed.
 
     Of several runs in a group each is a thin line, their mean a thick one as long as all of them go
     on.
     """
-    figure, panels = _panels(path, len(metrics))
+    figure, panels = _panels(len(metrics))
     for panel, metric in zip(panels, metrics, strict=True):
         for place, group in enumerate(groups):
             colour = f"C{place % 10}"
@@ -52,19 +53,44 @@ def curves(path: str, groups: Sequence[Group], metrics: Sequence[str]) -> None:
         panel.set_xlabel("epoch")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.set_ylabel(_plain(metric))
-    _finish(path, figure, panels[0].get_legend_handles_labels())
+    named: dict[str, Any] = {}  # a group may have a metric that others lack
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        for label, handle in zip(labels, handles, strict=True):
+            named.setdefault(label, handle)
+    if named:
+        columns = -(-len(named) // LEGEND_ROWS)
+        figure.legend(list(named.values()), list(named), loc="outside right center",
+                      ncols=columns, frameon=False, fontsize="small")  # fmt: skip
+    return figure
 
 
-def times(path: str, groups: Sequence[Group]) -> None:
-    """The mean time of an epoch in each group."""
-    figure, (panel,) = _panels(path, 1)
+def times(groups: Sequence[Group]) -> Any:
+    """A figure of the mean time of an epoch in each group."""
+    figure, (panel,) = _panels(1)
     means = [sum(group.seconds) / len(group.seconds) for group in groups]
     bars = panel.barh([_plain(group.name) for group in groups], means, color="C0")
     panel.bar_label(bars, [f" {mean:.3g}" for mean in means])
     panel.margins(x=0.15)
     panel.invert_yaxis()
     panel.set_xlabel("seconds per epoch, mean")
-    _finish(path, figure, ((), ()))
+    return figure
+
+
+def write(path: str, figure: Any) -> None:
+    """Write a figure into a file whose name ends in .png, .svg or .pdf; raises `KerasProvError`."""
+    form = path.rpartition(".")[2].lower()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if form not in known:
+        raise KerasProvError(f"{path}: the name must end in one of {', '.join(known)}")
+    with replaced(path) as beside:
+        _draw(figure, beside, form)
+
+
+def _draw(figure: Any, to: Any, form: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font that lacks a letter
+        figure.savefig(to, dpi=150, format=form)
 
 
 def _plain(text: str) -> str:
@@ -81,30 +107,24 @@ def _spans_decades(groups: Sequence[Group], metric: str) -> bool:
     return bool(values) and min(values) > 0 and max(values) > DECADES * min(values)
 
 
-def _panels(path: str, count: int) -> tuple[Any, list[Any]]:
+def _panels(count: int) -> tuple[Any, list[Any]]:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as exc:
         raise KerasProvError(
-            "a picture needs matplotlib: pip install matplotlib; without -o it is drawn here"
+            "a picture needs matplotlib: pip install 'kerasprov_agent[plot]'"
         ) from exc
-    figure = Figure(figsize=(WIDTH * count, HEIGHT), layout="constrained")
-    known = sorted(FigureCanvasAgg.get_supported_filetypes())
-    if path.rpartition(".")[2].lower() not in known:
-        raise KerasProvError(f"{path}: the name must end in one of {', '.join(known)}")
+
+    class Picture(Figure):
+        """Shows itself in a notebook, whether pyplot is in use or not."""
+
+        def _repr_png_(self) -> bytes:
+            drawn = BytesIO()
+            _draw(self, drawn, "png")
+            return drawn.getvalue()
+
+    figure = Picture(figsize=(WIDTH * count, HEIGHT), layout="constrained")
     panels = [figure.add_subplot(1, count, place + 1) for place in range(count)]
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
     return figure, panels
-
-
-def _finish(path: str, figure: Any, named: tuple[Sequence[Any], Sequence[str]]) -> None:
-    handles, labels = named
-    if labels:
-        columns = -(-len(labels) // LEGEND_ROWS)
-        figure.legend(handles, labels, loc="outside right center", ncols=columns, frameon=False,
-                      fontsize="small")  # fmt: skip
-    with replaced(path) as beside, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a font that lacks a letter
-        figure.savefig(beside, dpi=150, format=path.rpartition(".")[2].lower())

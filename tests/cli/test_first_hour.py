@@ -83,8 +83,8 @@ def test_arguments_of_the_script_are_hyperparameters(study: Path) -> None:
                   "run,param.activation,tag.group", "--json", "--db", study).stdout
     )  # fmt: skip
     assert found == [
-        {"run": 4, "param.activation": "tanh", "tag.group": "1"},
-        {"run": 2, "param.activation": "relu", "tag.group": "1"},
+        {"run": 4, "param.activation": "tanh", "tag.group": 1},
+        {"run": 2, "param.activation": "relu", "tag.group": 1},
     ]
     document = kerasprov("prov", "4", "--db", study).stdout
     assert "argument.weight_decay" in document
@@ -94,7 +94,7 @@ def test_runs_shows_what_varies(study: Path) -> None:
     told, header, *lines = shown(study, "runs").splitlines()
     assert told.startswith("all of them: ") and "optimizer Adam" in told
     assert "weight_decay 0.0001" in told and "batch_size 32" in told
-    assert header.split()[:6] == ["run", "name", "activation", "dropout", "loss", "accuracy"]
+    assert header.split()[:6] == ["run", "name", "activation", "dropout", "tag.group", "loss"]
     assert [line.split()[:4] for line in lines] == [
         [str(4 - n), f"study-{4 - n}" if n < 3 else "study", *way]
         for n, way in enumerate(reversed(WAYS))
@@ -114,7 +114,7 @@ def test_tables_fit_and_nothing_is_broken(study: Path, words: tuple[str, ...], w
         # Those columns that are there are whole, and those that are not are named.
         header = next(line for line in text.splitlines() if line.startswith("run "))
         assert set(header.split()) <= {
-            "run", "name", "activation", "dropout", "loss", "accuracy", "val_loss",
+            "run", "name", "activation", "dropout", "tag.group", "loss", "accuracy", "val_loss",
             "val_accuracy", "epochs", "took", "started",
         }  # fmt: skip
         assert len(re.findall(r"^ +\d  study|^ +\d  study-\d", text, re.MULTILINE)) == 4
@@ -128,7 +128,7 @@ def test_the_best_for_several_hyperparameters(study: Path) -> None:
     tagged = json.loads(
         kerasprov("best", "loss", "--by", "tag.group", "--json", "--db", study).stdout
     )
-    assert sorted(one["tag.group"] for one in tagged) == ["0", "1"]
+    assert sorted(one["tag.group"] for one in tagged) == [0, 1]
 
 
 def test_a_name_means_what_its_neighbours_mean(study: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from pathlib import Path
 
@@ -79,3 +81,34 @@ def test_after_the_first_fit_a_document_waits_until_the_kernel_is_idle(tmp_path:
         while fits() < 3 and time.monotonic() < deadline:
             time.sleep(0.2)
         assert fits() == 3  # and the kernel still lives
+
+
+def test_a_notebook_looks_at_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs bear the notebook's name; tables fit a cell, and curves are pictures."""
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "my study.ipynb"))  # as Jupyter does
+    monkeypatch.delenv("COLUMNS", raising=False)
+    command = Path(sys.executable).parent / "kerasprov"
+    cells = [
+        f"{TINY}import kerasprov_agent",
+        "model = build(); model.compile('sgd', 'mse', metrics=['mae'])\n"
+        "for rate in (0.1, 0.2):\n"
+        "    kerasprov_agent.tag(rate=rate)\n"
+        "    h = model.fit(x, y, epochs=2, verbose=0, validation_split=0.2)",
+        f"!{command} runs\n!{command} show\n!{command} query 'epochs.*'",
+        "kerasprov_agent.last_run.plot()",
+        "kerasprov_agent.open().plot('mae', by='tag.rate', path='curves.svg')",
+        "[run.name for run in map(kerasprov_agent.open().run, (1, 2))]",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    client = nbclient.NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute()
+    *_, printed, curves, by_tag, names = [cell.outputs for cell in notebook.cells]
+    text = re.sub(r"\x1b\[[\d;]*m|\r", "", "".join(one["text"] for one in printed))
+    assert re.search(r"^run  name +tag\.rate ", text, re.MULTILINE) and "my study-2" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(curves[-1]["data"]["image/png"]) > 5000
+    assert "image/png" in by_tag[-1]["data"]
+    assert "tag.rate 0.1" in (tmp_path / "curves.svg").read_text()
+    assert names[-1]["data"]["text/plain"] == "['my study', 'my study-2']"

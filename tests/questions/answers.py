@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 from tests.conftest import ROOT, kerasprov, recorded, rows
 from tests.imports import ancestors
 
+WIDTH = 100
+"""Columns of the terminal in which the page's answers were printed."""
+
 PAGE = ROOT / "docs" / "questions.md"
 BLOCK = re.compile(
     r"### (A\d+)\.[^\n]*\n\n```sql\n(.*?)\n```\n```sh\n(.*?)\n```\n(?:```text\n(.*?)\n```\n)?",
@@ -68,7 +71,9 @@ def asked(db: Path, statement: str) -> list[dict[str, Any]]:
 def commanded(db: Path, words: list[str]) -> list[dict[str, Any]]:
     """What a command answers: its rows, the files of a graph, or lines of paths."""
     assert words[0] == "kerasprov"
-    form = [] if "--format" in words or "--files" in words else ["--json"]
+    form = (
+        [] if "--files" in words else ["--format", "json"] if words[1] == "lineage" else ["--json"]
+    )
     done = kerasprov(*words[1:], *form, "--db", db)
     assert done.exit_code == 0, done.output
     if "--files" in words:
@@ -89,28 +94,13 @@ def same(sql: list[dict[str, Any]], command: list[dict[str, Any]]) -> bool:
 
 
 def answer(db: Path, question: Question) -> str:
-    """The answer as the page has it: a table a statement, at most eight rows of each."""
-    parts = []
-    for statement in question.statements:
-        found = asked(db, statement)
-        columns = [name for name in found[0] if any(row[name] is not None for row in found)]
-        if len(columns) > 8:
-            columns = columns[:8]
-        lines = [columns, *([cell(row[name]) for name in columns] for row in found[:8])]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        parts += [
-            "  ".join(one.ljust(width) for one, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        ]
-        if question.statements[-1] != statement:
-            parts.append("")
-    return "\n".join(parts)
-
-
-def cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """The answer as the page has it: all that its commands print."""
+    printed = []
+    for words in question.commands:
+        done = kerasprov(*words[1:], "--db", db, env={"COLUMNS": str(WIDTH)})
+        assert done.exit_code == 0, done.output
+        printed.append("\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines()))
+    return "\n\n".join(printed)
 
 
 def main() -> None:
