@@ -147,7 +147,7 @@ SETTINGS = (
     ),
     Setting("orcid", orcid, "", "ID", "the ORCID iD by which PROV documents name you"),
     Setting("name", words, "", "NAME", "name of the runs; the script's name if not set"),
-    Setting("tags", tags, "", "K=V,…", "tags of the execution"),
+    Setting("tags", tags, "", "K=V,…", "tags of the program; all its runs have them"),
     Setting("verbose", flag, "0", "", "say in one line on stderr what was recorded", True),
     Setting("files", flag, "on", "on|off", "record which files are read and written"),
     Setting(
