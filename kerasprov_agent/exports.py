@@ -10,7 +10,9 @@ import csv
 import json
 import math
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from itertools import islice
 from tempfile import TemporaryDirectory
@@ -174,7 +176,14 @@ def _mlflow(record: Record, path: str) -> list[str]:
         if client.search_runs([place], known, max_results=1):
             continue
         began, ended = _milliseconds(run["started_at"]), _milliseconds(run["ended_at"])
-        tags = {"kerasprov.id": run["id"], "mlflow.user": run["user"],
+        # MLflow has no place for what is not known: its run must have begun, and be in some state.
+        unknown = [
+            name
+            for name, value in (("start_time", began), ("status", run["status"]))
+            if value is None
+        ]
+        tags = {"kerasprov.id": run["id"],
+                "kerasprov.unknown": ", ".join(unknown) or None, "mlflow.user": run["user"],
                 "mlflow.source.name": run["script"], "mlflow.source.git.commit": run["git_commit"],
                 **json.loads(run["tags"] or "{}")}  # fmt: skip
         told = {name: run[name] for name in MLFLOW_PARAMS} | {
@@ -197,10 +206,21 @@ def _mlflow(record: Record, path: str) -> list[str]:
             client.log_batch(made.info.run_id, params=params[start : start + MLFLOW_BATCH])
         for start in range(0, len(points), MLFLOW_BATCH):
             client.log_batch(made.info.run_id, metrics=points[start : start + MLFLOW_BATCH])
-        if run["status"] not in (None, "running"):
-            status = MLFLOW_STATUS.get(run["status"], "FAILED")
+        status = "FINISHED" if run["status"] is None else MLFLOW_STATUS.get(run["status"], "FAILED")
+        if run["status"] != "running":
             client.set_terminated(made.info.run_id, status, ended)
+        if began is None or ended is None:
+            _forget_times(path, made.info.run_id, began, ended)
     return [path]
+
+
+def _forget_times(path: str, run_id: str, began: int | None, ended: int | None) -> None:
+    """Take out the moment of the export, which MLflow puts where no time is given."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET start_time = ?, end_time = ? WHERE run_uuid = ?",
+            (began or 0, ended, run_id),
+        )
 
 
 def _milliseconds(moment: str | None) -> int | None:

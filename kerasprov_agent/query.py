@@ -270,6 +270,11 @@ class Record:
         query = "SELECT * FROM trials WHERE id = ?"
         return next(iter(self.query(query, (run["trial_id"],))), None) if run["trial_id"] else None
 
+    def source(self, run: Row) -> Row | None:
+        """What an import tells: `path`, `repairs`, `left_out`; None: the run was recorded."""
+        query = "SELECT * FROM imports WHERE execution_id = ?"
+        return next(iter(self.query(query, (run["execution_id"],))), None)
+
     def activities(self, run: Row) -> list[Row]:
         """What a run's model was used for."""
         return self._of_run("activities", run, "started_at")

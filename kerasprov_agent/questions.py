@@ -31,6 +31,8 @@ TWOFOLD = {"loss", "seconds", "samples"}
 """Attributes that are something else in another view."""
 OWN_TERMS = {"first", "last"}
 """Aggregates that SQLite does not have."""
+OF_ONE_RUN = ("run", "runs.run", "runs.name", "runs.id")
+"""What no two runs have the same: counted, these are runs."""
 EXAMPLE = "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.5"
 
 
@@ -101,7 +103,11 @@ class Entities:
             raise KerasProvError(
                 f"{function}() can't be asked for here; min, max, avg, std, median, count can"
             )
-        return found and SQL(f"{function}({found.text})")
+        if found is None:
+            return None
+        # Beside epochs each run stands in many rows: runs are counted, not these.
+        counts_runs = function == "count" and name.lower() in OF_ONE_RUN
+        return SQL(f"{function}({'DISTINCT ' if counts_runs else ''}{found.text})")
 
     def source(self) -> str:
         """What follows FROM: the views that were spoken of, joined."""

@@ -10,8 +10,10 @@ from kerasprov_agent.query import Row
 from kerasprov_agent.wording import duration, moment, short
 
 
-def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any]:
-    """Its outcome, its model, its program and machine."""
+def summary(
+    run: Row, execution: Row, trial: Row | None = None, source: Row | None = None
+) -> dict[str, Any]:
+    """Its outcome, its model, its program and machine; `source`: where it was imported from."""
     stopped = ", stopped early" if run["stopped_early"] else ""
     commit = execution["git_commit"]
     changed = " with changes" if execution["git_dirty"] else ""
@@ -30,8 +32,9 @@ def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any
         "tags": tags_told(run["tags"]),
         "git": f"{commit[:12]} {execution['git_branch'] or ''}{changed}" if commit else None,
         "software": _software(execution),
-        "machine": _machine(execution),
-        "imported": run["imported_from"],
+        "machine": _machine(execution) if execution["host"] else None,
+        "user": None if execution["host"] else execution["user"],
+        "imported": _source(run, source) if source else None,
         "note": run["note"],
     }  # fmt: skip
 
@@ -39,6 +42,10 @@ def summary(run: Row, execution: Row, trial: Row | None = None) -> dict[str, Any
 def tags_told(tags: str | None) -> str:
     """Tags, a JSON object, as `group=a, fold=3`."""
     return ", ".join(f"{key}={value}" for key, value in json.loads(tags or "{}").items())
+
+
+def _source(run: Row, source: Row) -> str:
+    return f"{run['imported_from']} {source['path']}"
 
 
 def _trial(trial: Row) -> str:

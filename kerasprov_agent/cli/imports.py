@@ -7,6 +7,11 @@ import click
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
+from kerasprov_agent.query import Row
+
+NOT_READ = "not read"
+TOLD_BELOW = {"mended": "corrected", "left_out": "left out"}
+"""What is told in lines of its own, below the table."""
 
 
 @click.command("import")
@@ -16,31 +21,54 @@ from kerasprov_agent.cli.tables import print_rows
 def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     """Take in trainings that other tools recorded; doing so again adds nothing.
 
-    FILE is a MonetDB dump of Keras-Prov or DNNProv, a PROV-JSON document of DLProv, a folder of
-    TensorBoard or one of its event files, a file of Keras' CSVLogger, MLflow's database or its
-    folder mlruns. Give dumps that belong together at once. What had to be mended is listed.
+    FILE is a folder of TensorBoard or one of its event files, a file of Keras' CSVLogger,
+    history.history as CSV or JSON, MLflow's database or its folder mlruns, a folder of KerasTuner,
+    the history or summary of W&B, a MonetDB dump of Keras-Prov or DNNProv, a PROV-JSON document of
+    DLProv. Give dumps that belong together at once. What was corrected or left out is listed.
     """
     from kerasprov_agent import imports
+    from kerasprov_agent.imports.found import Training, Unread
 
     found = list(imports.read(files))
     outcomes = imports.store(db, found) if found else []
-    rows = [
+    trainings = [one for one in found if isinstance(one, Training)]
+    unread = [one for one in found if isinstance(one, Unread)]
+    rows: list[Row] = [
         {
             "name": training.label,
             "from": training.format,
             "epochs": len(training.epochs),
             "tests": len(training.tests),
+            **({"trials": len(training.search.trials)} if training.search else {}),
             "outcome": outcome,
             "mended": "; ".join(training.repairs) or None,
+            "left_out": "; ".join(training.left_out) or None,
         }
-        for training, outcome in zip(found, outcomes, strict=True)
+        for training, outcome in zip(trainings, outcomes, strict=True)
     ]
-    print_rows(rows, form, "There is no training in it.")
-    if form is None and found:
-        runs = sum(training.has_run for training in found)
-        epochs = sum(len(training.epochs) for training in found)
-        new = outcomes.count(imports.NEW)
-        say(f"\n{runs} runs with {epochs} epochs; {new} of {len(found)} are new.")
+    rows += [
+        {"name": one.path, "from": one.format, "outcome": NOT_READ, "left_out": one.reason}
+        for one in unread
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    rows = [{name: row.get(name) for name in columns} for row in rows]
+    if form is not None or not rows:
+        print_rows(rows, form, "There is no training in it.")
+        return
+    print_rows([{k: v for k, v in row.items() if k not in TOLD_BELOW} for row in rows], form, "")
+    for row in rows:
+        for name, word in TOLD_BELOW.items():
+            if row.get(name):
+                say(f"  {row['name']}, {word}: {row[name]}")
+    runs = sum(training.has_run for training in trainings)
+    epochs = sum(len(training.epochs) for training in trainings)
+    new, known = outcomes.count(imports.NEW), outcomes.count(imports.KNOWN)
+    changed = len(outcomes) - new - known
+    told = f", {changed} have changed" if changed else ""
+    say(f"\n{runs} runs with {epochs} epochs; {new} of {len(trainings)} are new{told}.")
+    parts = sum(len(one.left_out) for one in trainings) + len(unread)
+    if parts:
+        say(f"Left out: {parts}; the reasons are above, and in the view imports.")
 
 
 COMMANDS = (import_,)

@@ -125,7 +125,7 @@ def _print_run(record: Record, run: Row, out: Console) -> None:
             (visible(f"run {run['run']}  {run['name']}"), "bold"), f"  {visible(str(status))}"
         )
     )
-    out.print(_facts(summary(run, execution, record.trial(run))))
+    out.print(_facts(summary(run, execution, record.trial(run), record.source(run))))
     if compiled:
         out.print(_facts({"compile": None, **compile_facts(compiled)}))
     trained_by = record.optimizers(run)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any
 
 SENTINEL = -9999999.0
-"""What the ancestor wrote for NaN, and for what there was none of."""
+"""The number that Keras-Prov wrote for NaN and for missing values."""
+NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d{0,14})(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,4})?")
+"""A text that is a number: not `64_32`, `00501`, nor more digits than a float can hold."""
+RATES = frozenset(("lr", "learning_rate"))
+"""What other tools call the learning rate among the metrics of an epoch."""
+OPTIMIZERS = (
+    "SGD", "RMSprop", "Adam", "AdamW", "Adadelta", "Adagrad", "Adamax", "Adafactor", "Nadam",
+    "Ftrl", "Lion", "Lamb", "LossScaleOptimizer",
+)  # fmt: skip
+"""Keras' classes, which people also write in other cases."""
 
 
 @dataclass
@@ -20,6 +31,7 @@ class Epoch:
     number: int
     started_at: float | None = None  # seconds since 1970 UTC
     seconds: float | None = None
+    learning_rate: float | None = None
 
 
 @dataclass
@@ -76,6 +88,40 @@ class Step:
 
 
 @dataclass
+class Trial:
+    """A trial of a search for hyperparameters."""
+
+    name: str
+    status: str | None
+    score: float | None
+    hyperparameters: dict[str, Any]
+    best_step: int | None = None
+    message: str | None = None
+
+
+@dataclass
+class Search:
+    """A search for hyperparameters, with its trials."""
+
+    name: str
+    objective: str | None
+    direction: str | None
+    trials: list[Trial]
+    class_name: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    space: Any = None
+
+
+@dataclass
+class Unread:
+    """A file or folder that looks like a record, but could not be taken in."""
+
+    format: str
+    path: str
+    reason: str
+
+
+@dataclass
 class Training:
     """A training, by itself an execution; without epochs and settings only its steps."""
 
@@ -104,7 +150,14 @@ class Training:
     steps: list[Step] = field(default_factory=list)
     inputs: list[Item] = field(default_factory=list)
     outputs: list[Item] = field(default_factory=list)
+    search: Search | None = None
     repairs: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """What of the source was not taken, and why."""
+    own_id: str | None = None
+    """The id of the run that was recorded here, if it was exported from such a database."""
+    former_keys: list[str] = field(default_factory=list)
+    """Under which it was stored when less of it was known; that gives way to it."""
 
 
 HYPERPARAMETERS = {
@@ -120,12 +173,18 @@ WHOLE = ("batch_size", "epochs_planned", "steps_per_epoch")
 
 
 def run_values(params: dict[str, Any]) -> dict[str, Any]:
-    """Those hyperparameters that are columns of `run`; what is no value for one is left out."""
+    """Those hyperparameters that are columns of `run`; what is no value for one is left out.
+
+    `BATCH_SIZE` is `batch_size`, and `adam` is Adam; the parameters keep the words of the source.
+    """
     found: dict[str, Any] = {}
+    folded = {name.lower().replace(" ", "_"): value for name, value in params.items()} | params
     for column, names in HYPERPARAMETERS.items():
-        value = next((params[name] for name in names if params.get(name) is not None), None)
+        value = next((folded[name] for name in names if folded.get(name) is not None), None)
         if column in ("optimizer", "loss"):
             value = value if isinstance(value, str) else None
+            if column == "optimizer":
+                value = optimizer_class(value)
         else:
             value = number(value)
         if column in WHOLE and value is not None:
@@ -135,13 +194,18 @@ def run_values(params: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def optimizer_class(name: str | None) -> str | None:
+    """The name of Keras' class, however it is written; another name as it is."""
+    folded = (name or "").lower()
+    return next((one for one in OPTIMIZERS if one.lower() == folded), name)
+
+
 def number(value: Any) -> float | int | None:
-    """A finite number, also where it is written as a text."""
+    """A finite number, also where it is written as a text: `0.5`, not `64_32` or `00501`."""
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
+        if not NUMBER.fullmatch(value.strip()):
             return None
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return whole(value)
@@ -172,3 +236,30 @@ def utc(seconds: float) -> str:
     """Seconds since 1970 as ISO 8601."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.isoformat(timespec="microseconds")
+
+
+def finish(training: Training) -> Training:
+    """Give metrics the names that Keras has for them, and epochs their learning rate."""
+    renamed = {"acc": "accuracy", "val_acc": "val_accuracy"}
+    names = {name for epoch in training.epochs for name in epoch.metrics}
+    renamed = {old: new for old, new in renamed.items() if old in names and new not in names}
+    for epoch in training.epochs:
+        epoch.metrics = {renamed.get(name, name): v for name, v in epoch.metrics.items()}
+        for name in [name for name in epoch.metrics if is_rate(name)]:
+            rate = epoch.metrics[name]
+            if isinstance(rate, (int, float)) and math.isfinite(rate):
+                epoch.learning_rate = single_precision(float(rate))
+                del epoch.metrics[name]
+    training.repairs += [f"{old} is called {new}" for old, new in renamed.items()]
+    rates = [(one.number, one.learning_rate) for one in training.epochs if one.learning_rate]
+    for (_, old), (epoch_number, new) in pairwise(rates):
+        if new != old:
+            training.changes.append(Change(epoch_number, "learning_rate", old, new))
+    if rates:
+        training.values.setdefault("learning_rate", rates[0][1])
+    return training
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a metric is the learning rate of the epoch."""
+    return metric.lower().replace(" ", "_").removeprefix("epoch_") in RATES

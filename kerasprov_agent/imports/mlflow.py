@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.imports.found import Epoch, Training, number, run_values, utc
+from kerasprov_agent.imports.found import Training, Unread, finish, number, run_values, utc
+from kerasprov_agent.imports.points import Point, sort_out
 
 FORMAT = "MLflow"
 
@@ -28,8 +30,12 @@ COLUMNS = {
 }
 """Columns of `execution`, and the tags in which MLflow keeps the same."""
 
-Point = tuple[str, float, int, int]
-"""A metric's name, value, milliseconds since 1970, step."""
+IS_RUN = re.compile(rb"^run_(id|uuid):", re.MULTILINE)
+"""What tells the meta.yaml of a run from that of an experiment."""
+OWN_ID, UNKNOWN = "kerasprov.id", "kerasprov.unknown"
+"""The tags by which `kerasprov export` tells which run it is, and what of it is not known."""
+LEVELS = 3
+"""A folder may hold `mlruns`, with experiments, with runs."""
 
 
 class Run(NamedTuple):
@@ -43,7 +49,8 @@ class Run(NamedTuple):
     end: int | None
     params: dict[str, str]
     tags: dict[str, str]
-    points: list[Point]
+    series: dict[str, list[Point]]
+    left_out: list[str]
 
 
 def is_store(path: str) -> bool:
@@ -52,8 +59,8 @@ def is_store(path: str) -> bool:
         query = "SELECT name FROM sqlite_master WHERE type = 'table'"
         try:
             return {name for (name,) in connection.execute(query)} >= TABLES
-        except sqlite3.Error:
-            return False
+        except sqlite3.Error as exc:
+            raise KerasProvError(f"can't read {path}: {exc}") from exc
 
 
 def is_folder(path: str) -> bool:
@@ -61,24 +68,36 @@ def is_folder(path: str) -> bool:
     return bool(_folders(path))
 
 
-def read_store(path: str) -> Iterator[Training]:
-    """The runs of a database; deleted ones are left out."""
-    try:
-        with closing(_opened(path)) as connection:
-            for run in list(_stored(connection)):
-                yield _training(run, path)
-    except sqlite3.Error as exc:
-        raise KerasProvError(f"can't read {path}: {exc}") from exc
+def read_store(path: str) -> Iterator[Training | Unread]:
+    """The runs of a database, and that it is damaged, if so; deleted runs are left out."""
+    count = 0
+    with closing(_opened(path)) as connection:
+        runs = _stored(connection)
+        while True:
+            try:
+                run = next(runs, None)
+            except sqlite3.Error as exc:
+                if not count:
+                    raise KerasProvError(f"can't read {path}: {exc}") from exc
+                reason = f"it is damaged, {count} runs could be read: {exc}"
+                yield Unread(FORMAT, os.path.realpath(path), reason)
+                return
+            if run is None:
+                return
+            count += 1
+            yield _training(run, path)
 
 
-def read_folder(path: str) -> Iterator[Training]:
-    """The runs of a folder; deleted ones are left out."""
+def read_folder(path: str) -> Iterator[Training | Unread]:
+    """The runs of a folder, and those that are broken; deleted ones are left out."""
     for folder in _folders(path):
         try:
             run = _filed(folder)
             found = _training(run, os.path.realpath(folder)) if run else None
-        except (KeyError, TypeError, ValueError) as exc:
-            raise KerasProvError(f"{folder} is not as MLflow writes a run: {exc!r}") from exc
+        except (KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
+            reason = f"it is not as MLflow writes a run: {exc!r}"
+            yield Unread(FORMAT, os.path.realpath(folder), reason)
+            continue
         if found:
             yield found
 
@@ -105,6 +124,10 @@ def _stored(connection: sqlite3.Connection) -> Iterator[Run]:
             own,
         )
         pairs = "SELECT key, value FROM {} WHERE run_uuid = ?"
+        series: dict[str, list[Point]] = {}
+        for name, held, at, step in points:
+            point = Point(step or 0, at / 1000 if at else None, math.nan if held is None else held)
+            series.setdefault(name, []).append(point)
         yield Run(
             row["run_uuid"],
             row["name"],
@@ -114,20 +137,26 @@ def _stored(connection: sqlite3.Connection) -> Iterator[Run]:
             row["end_time"],
             dict(tuple(pair) for pair in connection.execute(pairs.format("params"), own)),
             dict(tuple(pair) for pair in connection.execute(pairs.format("tags"), own)),
-            [(k, math.nan if v is None else v, at, step) for k, v, at, step in points],
+            series,
+            [],
         )
 
 
 def _folders(path: str) -> list[str]:
-    """The folders of runs in a folder, down to two levels."""
+    """The folders of runs in a folder, down to some levels. Git keeps no empty `metrics`."""
     found = []
     for depth, (folder, below, files) in _levels(path):
-        if "meta.yaml" in files and "metrics" in below:
+        if "meta.yaml" in files and (depth == LEVELS or _is_run(folder, below)):
             found.append(folder)
             below.clear()
-        elif depth == 2:
+        elif depth == LEVELS:
             below.clear()
     return sorted(found)
+
+
+def _is_run(folder: str, below: list[str]) -> bool:
+    with open(os.path.join(folder, "meta.yaml"), "rb") as file:
+        return bool(IS_RUN.search(file.read())) or "metrics" in below
 
 
 def _levels(path: str) -> Iterator[tuple[int, tuple[str, list[str], list[str]]]]:
@@ -143,14 +172,20 @@ def _filed(folder: str) -> Run | None:
         return None
     above = os.path.join(os.path.dirname(folder), "meta.yaml")
     experiment = _meta(above).get("name") if os.path.exists(above) else None
-    points = [
-        (name, float(value), int(at), int(step[0]) if step else 0)
-        for name, text in _texts(os.path.join(folder, "metrics"))
-        for at, value, *step in (line.split() for line in text.splitlines() if line.strip())
-    ]
+    series: dict[str, list[Point]] = {}
+    left_out = []
+    for name, text in _texts(os.path.join(folder, "metrics")):
+        for place, line in enumerate(text.splitlines(), 1):
+            try:
+                at, value, *step = line.split()
+                point = Point(int(step[0]) if step else 0, int(at) / 1000, float(value))
+            except ValueError:
+                left_out.append(f"{name}, line {place}: {line[:80]!r} is no point")
+            else:
+                series.setdefault(name, []).append(point)
     status: Any = meta.get("status")
     return Run(
-        str(meta["run_id"]),
+        str(meta.get("run_id") or meta["run_uuid"]),
         meta.get("run_name"),
         experiment,
         FILE_STATUS.get(status) if isinstance(status, int) else status,
@@ -158,7 +193,8 @@ def _filed(folder: str) -> Run | None:
         meta.get("end_time"),
         dict(_texts(os.path.join(folder, "params"))),
         dict(_texts(os.path.join(folder, "tags"))),
-        points,
+        series,
+        left_out,
     )
 
 
@@ -171,7 +207,7 @@ def _meta(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             found = yaml.safe_load(file)
     except yaml.YAMLError as exc:
-        raise KerasProvError(f"{path} is no valid YAML: {' '.join(str(exc).split())}") from exc
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(exc).split())}") from exc
     return found if isinstance(found, dict) else {}
 
 
@@ -186,33 +222,38 @@ def _texts(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _training(run: Run, path: str) -> Training:
-    told = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
+    unknown = run.tags.get(UNKNOWN, "").split(", ")
+    told = {
+        key: value
+        for key, value in run.tags.items()
+        if not key.startswith(("mlflow.", "kerasprov."))
+    }
     execution = {column: run.tags[tag] for column, tag in COLUMNS.items() if tag in run.tags}
     # MLflow keeps texts; numbers are numbers again.
     params = {
-        key: found if (found := number(value)) is not None else value
+        key: amount if (amount := number(value)) is not None else value
         for key, value in run.params.items()
     }
-    return Training(
-        FORMAT,
-        path,
-        run.id,
-        run.name or run.experiment or "mlflow",
-        status=STATUS.get(run.status or ""),
-        started_at=utc(run.start / 1000) if run.start else None,
-        ended_at=utc(run.end / 1000) if run.end else None,
-        parent_key=run.tags.get("mlflow.parentRunId"),
-        values=run_values(params),
-        execution=execution,
-        tags={**told, **({"experiment": run.experiment} if run.experiment else {})},
-        params=params,
-        epochs=_epochs(run.points),
+    values = run_values(params)
+    found = sort_out(run.series, values.get("epochs_planned"))
+    return finish(
+        Training(
+            FORMAT,
+            path,
+            run.id,
+            run.name or run.tags.get("mlflow.runName") or run.experiment or "mlflow",
+            status=None if "status" in unknown else STATUS.get(run.status or ""),
+            started_at=utc(run.start / 1000) if run.start else None,
+            ended_at=utc(run.end / 1000) if run.end else None,
+            parent_key=run.tags.get("mlflow.parentRunId"),
+            values=values,
+            execution=execution,
+            tags={**told, **({"experiment": run.experiment} if run.experiment else {})},
+            params=params,
+            epochs=found.epochs,
+            tests=found.tests,
+            repairs=found.repairs,
+            left_out=run.left_out + found.left_out,
+            own_id=run.tags.get(OWN_ID),
+        )
     )
-
-
-def _epochs(points: Iterable[Point]) -> list[Epoch]:
-    """A step of MLflow is an epoch of Keras; of several values at one step the last one counts."""
-    found: dict[int, dict[str, Any]] = {}
-    for name, value, _, step in points:
-        found.setdefault(step, {})[name] = value
-    return [Epoch(metrics, step) for step, metrics in sorted(found.items())]

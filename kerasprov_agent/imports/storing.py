@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kerasprov_agent import __version__
 from kerasprov_agent.describe.models import dropout_rate, hidden_activation
-from kerasprov_agent.imports.found import Item, Step, Test, Training
+from kerasprov_agent.imports.found import Item, Search, Step, Test, Training
 from kerasprov_agent.store import rows
-from kerasprov_agent.store.operations import Operation, fill, insert, measured, update
+from kerasprov_agent.store.operations import Operation, insert, measured, update
 from kerasprov_agent.store.text import as_json
 
 _SPACE = uuid.UUID("1f2c9a4e-6f5b-5c0e-9d6e-0a6b7c1f4d52")
@@ -23,14 +24,39 @@ def execution_id(kind: str, key: str) -> str:
     return str(uuid.uuid5(_SPACE, f"{kind}\n{key}"))
 
 
-def operations(training: Training, imported_at: str) -> Iterator[Operation]:
-    """All rows of a training."""
-    yield from _Rows(training, imported_at).all()
+def operations(
+    training: Training,
+    imported_at: str,
+    digest: str | None = None,
+    amount: int | None = None,
+    number: int | None = None,
+) -> Iterator[Operation]:
+    """All rows of a training; see `measure`. `number`: that of its run, if it had one before."""
+    yield from _Rows(training, imported_at, digest, amount, number).all()
+
+
+def measure(training: Training) -> tuple[str, int]:
+    """A hash of all that would be stored, wherever the source lies, and how many values it is."""
+    found = list(operations(replace(training, path=""), ""))
+    told = json.dumps(found, sort_keys=True, default=str)
+    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()
+    rows = [row for _, table, row, _ in found if table != "import"]
+    metrics = [metrics for what, _, _, metrics in found if what == "measured"]
+    amount = sum(value is not None for row in [*rows, *metrics] for value in row.values())
+    return digest, amount
 
 
 class _Rows:
-    def __init__(self, training: Training, imported_at: str) -> None:
+    def __init__(
+        self,
+        training: Training,
+        imported_at: str,
+        digest: str | None,
+        amount: int | None,
+        number: int | None,
+    ) -> None:
         self.found, self.imported_at = training, imported_at
+        self.digest, self.amount, self.number = digest, amount, number
         self.execution = execution_id(training.format, training.key)
         self.run = f"{self.execution}#fit-1"
         self._entities: dict[str, str] = {}
@@ -46,8 +72,14 @@ class _Rows:
                 "path": found.path,
                 "imported_at": self.imported_at,
                 "repairs": _json(found.repairs),
+                "left_out": _json(found.left_out),
+                "digest": self.digest,
+                "amount": self.amount,
+                "covers": _json([execution_id(found.format, key) for key in found.former_keys]),
             },
         )
+        if found.search is not None:
+            yield from self._search(found.search)
         if found.has_run:
             yield from self._training()
         for number, step in enumerate(found.steps, 1):
@@ -63,11 +95,50 @@ class _Rows:
             "kind": "import",
             "tags": _json(found.tags),
             "status": found.status,
-            "started_at": found.started_at,
-            "ended_at": found.ended_at,
+            # A program began no later than what it did.
+            "started_at": min(_like(found.started_at, self._moments("started_at"))),
+            "ended_at": max(_like(found.ended_at, self._moments("ended_at"))),
             "agent_version": __version__,
             **found.execution,
         }
+
+    def _moments(self, name: str) -> Iterator[str | None]:
+        """When the steps of the program began or ended, and its tests took place."""
+        for step in self.found.steps:
+            yield getattr(step, name)
+        for test in self.found.tests:
+            yield test.at
+
+    def _search(self, search: Search) -> Iterator[Operation]:
+        search_id = f"{self.execution}#search-1"
+        yield insert(
+            "search",
+            {
+                "id": search_id,
+                "execution_id": self.execution,
+                "class_name": search.class_name,
+                "name": search.name,
+                "directory": self.found.path,
+                "objective": search.objective,
+                "direction": search.direction,
+                "settings": _json(search.settings),
+                "space": _json(search.space),
+            },
+        )
+        for number, trial in enumerate(search.trials, 1):
+            yield insert(
+                "trial",
+                {
+                    "id": f"{self.execution}#trial-{number}",
+                    "search_id": search_id,
+                    "name": trial.name,
+                    "hyperparameters": _json(trial.hyperparameters),
+                    "status": trial.status,
+                    "message": trial.message,
+                    "score": trial.score,
+                    "best_step": trial.best_step,
+                },
+            )
 
     def _training(self) -> Iterator[Operation]:
         found = self.found
@@ -84,11 +155,14 @@ class _Rows:
                 "kind": "fit",
                 "label": found.label,
                 "architecture_id": architecture,
+                "status": found.status,
                 "started_at": found.started_at,
+                "ended_at": found.ended_at,
+                "epochs_finished": len(found.epochs),
+                **({} if self.number is None else {"number": self.number}),
                 **found.values,
             },
         )
-        yield from self._known_since()
         yield from rows.params(self.run, "import", {k: _value(v) for k, v in found.params.items()})
         for position, change in enumerate(found.changes):
             row: dict[str, Any] = {"epoch": change.epoch, "at": change.at, "name": change.name}
@@ -97,6 +171,7 @@ class _Rows:
         for epoch in found.epochs:
             row = {"epoch": epoch.number, "started_at": epoch.started_at}
             row |= {"run_id": self.run, "whole_seconds": epoch.seconds}
+            row |= {"learning_rate": epoch.learning_rate}
             yield measured("epoch", row, epoch.metrics)
         for item in found.inputs:
             entity = yield from self._entity(item)
@@ -104,19 +179,6 @@ class _Rows:
             if item.role in ("training_data", "validation_data"):
                 yield update("run", {f"{item.role}_id": entity}, {"id": self.run})
         yield from self._made(self.run, found.outputs, found.inputs)
-
-    def _known_since(self) -> Iterator[Operation]:
-        """A training may have gone on since it was imported last, or more be known of it."""
-        found = self.found
-        told = {"status": found.status, "ended_at": found.ended_at}
-        last = {name: value for name, value in told.items() if value is not None}
-        first = {"started_at": found.started_at}
-        for table, own in (("run", self.run), ("execution", self.execution)):
-            yield fill(table, first, {"id": own})
-            if last:
-                yield update(table, last, {"id": own})
-        yield fill("execution", {"tags": _json(found.tags)}, {"id": self.execution})
-        yield update("run", {"epochs_finished": len(found.epochs)}, {"id": self.run})
 
     def _architecture(self) -> Any:
         found = self.found
@@ -210,3 +272,15 @@ def _text(value: Any) -> str:
 def _value(value: Any) -> Any:
     simple = value is None or isinstance(value, (str, int, float))
     return value if simple else _text(value)
+
+
+def _like(moment: str | None, others: Iterable[str | None]) -> list[Any]:
+    """A moment, and those others that can be compared to it: with a zone, or all without."""
+    told = [one for one in others if one is not None]
+    if moment is None:
+        return [None] if not told or len({_has_zone(one) for one in told}) > 1 else told
+    return [moment, *(one for one in told if _has_zone(one) == _has_zone(moment))]
+
+
+def _has_zone(moment: str) -> bool:
+    return moment.endswith("Z") or moment[-6:-5] in ("+", "-")

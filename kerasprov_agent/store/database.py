@@ -64,14 +64,26 @@ def _create_missing(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-def _add_tags_of_runs(connection: sqlite3.Connection) -> None:
+def _know_more_of_runs_and_imports(connection: sqlite3.Connection) -> None:
+    """Tags of runs, what imports leave out; of an imported search less may be known."""
     columns = [row[1] for row in connection.execute("PRAGMA table_info(run)")]
-    if "tags" not in columns:  # a new file has it
-        connection.execute("ALTER TABLE run ADD COLUMN tags TEXT")
+    if "tags" in columns:  # a new file
+        return
+    connection.execute("ALTER TABLE run ADD COLUMN tags TEXT")
+    for column in ("left_out TEXT", "digest TEXT", "amount INTEGER", "covers TEXT"):
+        connection.execute(f"ALTER TABLE import ADD COLUMN {column}")
+    for table in ("trial", "search"):
+        connection.execute(f"CREATE TEMP TABLE {table}_before AS SELECT * FROM main.{table}")
+        connection.execute(f"DROP TABLE main.{table}")
+    _create_missing(connection)
+    for table in ("search", "trial"):
+        connection.execute(f"INSERT INTO main.{table} SELECT * FROM {table}_before")
+        connection.execute(f"DROP TABLE temp.{table}_before")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    _create, _add_original_hashes, _make_members_rows, _add_tags_of_runs,
+    _create, _add_original_hashes, _make_members_rows,
+    _know_more_of_runs_and_imports,
 )  # fmt: skip
 """Tables from version n to n + 1; only ever added to, and none loses what the file tells."""
 assert len(MIGRATIONS) == schema.VERSION

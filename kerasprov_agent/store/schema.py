@@ -95,8 +95,20 @@ CREATE TABLE import (
     format TEXT NOT NULL,          -- MonetDB dump, DLProv document, TensorBoard, CSVLogger, MLflow
     path TEXT NOT NULL,            -- the file or folder
     imported_at TEXT NOT NULL,
-    repairs TEXT                   -- JSON array: what was mended, left out or not understood
+    repairs TEXT,                  -- JSON array: what was corrected, or is derived
+    left_out TEXT,                 -- JSON array: what was not taken, and why
+    digest TEXT,                   -- sha256 of what was taken: whether the source has changed
+    amount INTEGER,                -- so many values: a part of the source replaces nothing
+    covers TEXT                    -- JSON array: ids under which parts of it would be stored
 );
+
+-- A file or folder that looks like a record, but could not be read.
+CREATE TABLE unread (
+    path TEXT PRIMARY KEY,
+    format TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    imported_at TEXT NOT NULL
+) WITHOUT ROWID;
 
 -- A module of the program's own that it has imported: outside the interpreter and its packages.
 CREATE TABLE module (
@@ -250,17 +262,17 @@ CREATE INDEX compile_execution ON compile (execution_id);
 CREATE TABLE search (
     id TEXT PRIMARY KEY,
     execution_id TEXT NOT NULL REFERENCES execution (id),
-    class_name TEXT NOT NULL,      -- RandomSearch, Hyperband, ...
+    class_name TEXT,               -- RandomSearch, Hyperband, ...
     name TEXT,                     -- the tuner's project_name
     directory TEXT,                -- where the tuner keeps its files
     objective TEXT,
     direction TEXT,                -- min, max
     settings TEXT,                 -- JSON object: the tuner's and its oracle's
     space TEXT,                    -- JSON array: the hyperparameters and their ranges
-    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    status TEXT,                   -- running, finished, failed, interrupted
     exception_type TEXT,
     exception TEXT,
-    started_at TEXT NOT NULL,
+    started_at TEXT,
     ended_at TEXT
 );
 CREATE INDEX search_execution ON search (execution_id);
@@ -271,11 +283,11 @@ CREATE TABLE trial (
     search_id TEXT NOT NULL REFERENCES search (id),
     name TEXT NOT NULL,            -- KerasTuner's trial_id
     hyperparameters TEXT,          -- JSON object; also as params of its runs, source trial
-    status TEXT NOT NULL,          -- running, finished, failed, interrupted
+    status TEXT,                   -- running, finished, failed, interrupted
     message TEXT,                  -- KerasTuner's, of a trial that failed
     score REAL,                    -- of the objective
     best_step INTEGER,             -- KerasTuner's: the epoch of that score
-    started_at TEXT NOT NULL,
+    started_at TEXT,
     ended_at TEXT
 );
 CREATE INDEX trial_search ON trial (search_id);

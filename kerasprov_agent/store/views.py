@@ -34,7 +34,14 @@ SELECT
     CASE r.kind WHEN 'fit'
         THEN coalesce(r.epochs_finished, (SELECT count(*) FROM epoch p WHERE p.run = r.number))
     END AS epochs_finished,
-    r.stopped_early, r.steps, r.loss, a.activation, a.dropout, a.layers, a.parameters,
+    r.stopped_early, r.steps, r.loss,
+    coalesce(a.activation, (SELECT p.value FROM param p WHERE p.run_id = r.id AND
+        p.source = 'import' AND lower(p.name) IN ('activation', 'activation_function')))
+        AS activation,
+    coalesce(a.dropout, (SELECT p.value FROM param p WHERE p.run_id = r.id AND
+        p.source = 'import' AND lower(p.name) IN ('dropout', 'dropout_rate')
+        AND typeof(p.value) IN ('real', 'integer'))) AS dropout,
+    a.layers, a.parameters,
     r.samples, r.validation_samples, r.validation_source, r.steps_per_epoch,
     e.script,
     coalesce((SELECT p.value FROM param p WHERE p.run_id = r.id AND p.source = 'keras'
@@ -232,12 +239,15 @@ JOIN file o ON o.sha256 = k.sha256 AND o.written_at <= e.seen_at
 WHERE s.written_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM content c WHERE c.number = m.content AND c.bytes IS 0);
 
--- One row an execution that was imported, with what had to be mended.
+-- One row an execution that was imported, with what was corrected and left out; and one a file
+-- that could not be read.
 CREATE VIEW imports AS
 SELECT
-    e.label AS name, i.format, i.path, i.imported_at, i.repairs,
+    e.label AS name, i.format, i.path, i.imported_at, i.repairs, i.left_out,
     (SELECT group_concat(r.number) FROM run r WHERE r.execution_id = e.id) AS runs, i.execution_id
-FROM import i JOIN execution e ON e.id = i.execution_id;
+FROM import i JOIN execution e ON e.id = i.execution_id
+UNION ALL
+SELECT NULL, u.format, u.path, u.imported_at, NULL, json_array(u.reason), NULL, NULL FROM unread u;
 
 -- One row an installed package of an execution.
 CREATE VIEW packages AS

@@ -109,7 +109,7 @@ def test_dlprov(tmp_path: Path) -> None:
     (told,) = take_in(database, tmp_path / "digits.json")
     assert (told["epochs"], told["tests"]) == (2, 1) and "end in a colon" in told["mended"]
     (run,) = rows(database, "SELECT * FROM runs")
-    assert (run["name"], run["optimizer"], run["learning_rate"]) == ("digits", "adam", 0.01)
+    assert (run["name"], run["optimizer"], run["learning_rate"]) == ("digits", "Adam", 0.01)
     assert (run["user"], run["layers"], run["started_at"]) == ("ann@example.org", 4, None)
     epochs = rows(database, "SELECT loss, seconds, started FROM epochs")
     assert epochs == [

@@ -67,7 +67,10 @@ def test_csv_logger(trained: Path, tmp_path: Path) -> None:
     assert [one["epochs"] for one in found] == [3, 2]
     same_curves(database, json.loads((trained / "histories.json").read_text()), 1e-12)
     runs = rows(database, "SELECT * FROM runs ORDER BY run")
-    assert [run["name"] for run in runs] == ["log", "log-2"]
+    assert [run["name"] for run in runs] == [
+        "trackers0",
+        "trackers0-2",
+    ]  # of the folder: `log` says nothing
     # The file does not tell when, with what, or whether fit ended.
     assert {(r["status"], r["started_at"], r["optimizer"], r["epochs"]) for r in runs} == {
         (None, None, None, None)
@@ -88,8 +91,8 @@ def test_a_log_that_has_grown_adds_its_epochs(trained: Path, tmp_path: Path) -> 
 def test_a_broken_line_is_named(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text((trained / "log.csv").read_text() + "7,0.5\n")
-    done = kerasprov("import", path, "--db", tmp_path / "k.db")
-    assert done.exit_code == 2 and "line 7: 2 values for 5 columns" in done.stderr
+    (_, second) = imported(tmp_path / "k.db", path)
+    assert second["left_out"] == "line 7, 2 values: 5 columns are named"
 
 
 def test_tensorboard(trained: Path, tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_tensorboard(trained: Path, tmp_path: Path) -> None:
     same_curves(database, histories, 1e-6)  # TensorBoard keeps 32 bits
     (run, _) = rows(database, "SELECT * FROM runs ORDER BY run")
     assert run["imported_from"] == "TensorBoard" and run["started_at"] and run["status"] is None
-    assert "evaluation_loss_vs_iterations" in found[0]["mended"]
+    assert "evaluation_loss_vs_iterations" in found[0]["left_out"]
 
 
 def test_hparams(tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_hparams(tmp_path: Path) -> None:
     database = tmp_path / "k.db"
     imported(database, tmp_path / "logs")
     (run,) = rows(database, "SELECT * FROM runs")
-    assert (run["name"], run["optimizer"], run["batch_size"]) == ("trial-1", "sgd", 32)
+    assert (run["name"], run["optimizer"], run["batch_size"]) == ("trial-1", "SGD", 32)
     assert (run["status"], run["seconds"]) == ("finished", pytest.approx(60, abs=0.01))
     params = rows(database, "SELECT name, value FROM params ORDER BY name")
     assert {p["name"]: p["value"] for p in params} == {
@@ -187,13 +190,13 @@ def test_mlflow(tmp_path: Path, kind: str) -> None:
     assert {one["name"] for one in found} == {"first", "child", "failing"}
     kp = kerasprov_agent.open(database)
     first, child = kp.run("first"), kp.run("child")
-    assert (first.optimizer, first.learning_rate, first.batch_size) == ("adam", 0.01, 32)
+    assert (first.optimizer, first.learning_rate, first.batch_size) == ("Adam", 0.01, 32)
     assert (first.status, kp.run("failing").status) == ("finished", "failed")
     assert first.seconds > 0 and first.imported_from == "MLflow"
     assert json.loads(first.tags) == {"purpose": "paper", "experiment": "flowers"}
     assert [row["loss"] for row in first.epochs] == pytest.approx([1, 1 / 2, 1 / 3])
     assert [math.isnan(row["val_loss"]) for row in first.epochs] == [False, True, False]
-    assert child.epochs[0]["top/k"] == 1.0
+    assert child.evaluations[0]["top/k"] == 1.0 and not child.epochs  # logged once: a result
     (parent,) = rows(database, "SELECT parent_id FROM run WHERE id = ?", child.id)
     assert parent["parent_id"] == first.id
 
