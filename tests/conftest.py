@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,10 +154,9 @@ def check_prov() -> Callable[..., None]:
     if not checker.exists():
         pytest.skip("needs the project's PROV checker (KERASPROV_SHARED)")
 
-    def check(*documents: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, str(checker), *map(str, documents)], capture_output=True, check=False
-        )
+    def check(*documents: Path, options: Sequence[str] = ()) -> None:
+        words = [sys.executable, str(checker), *options, *map(str, documents)]
+        done = subprocess.run(words, capture_output=True, check=False)
         output = done.stdout.decode()
         assert done.returncode == 0, output + done.stderr.decode()
         assert output.count(": ok") == len(documents), output

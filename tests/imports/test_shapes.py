@@ -13,6 +13,7 @@ import pytest
 
 import kerasprov_agent
 from tests.conftest import kerasprov, python, rows
+from tests.imports import ancestors
 
 
 def taken(database: Path, *files: Path) -> list[dict[str, Any]]:
@@ -457,3 +458,19 @@ def test_count_of_runs_beside_epochs(tmp_path: Path) -> None:
         question = f"count({counted}), min(epochs.loss), count(epochs.loss)"
         (answer,) = json.loads(kerasprov("query", question, "--json", "--db", database).stdout)
         assert list(answer.values()) == [2, 0.5, 4]
+
+
+def test_documents_of_all_imports(
+    mlruns: Path, reused: Path, tmp_path: Path, check_prov: Any
+) -> None:
+    """They are valid; what was not timed has no time (T01)."""
+    database, document = tmp_path / "k.db", tmp_path / "all.json"
+    (tmp_path / "a.csv").write_text(DIALECTS["decimal commas"])
+    (tmp_path / "w.csv").write_text(DIALECTS["W&B's history"])
+    (tmp_path / "flowers.sql").write_text(ancestors.dump())
+    (tmp_path / "digits.json").write_text(ancestors.document())
+    names = ("a.csv", "w.csv", "flowers.sql", "digits.json")
+    taken(database, mlruns, reused, *(tmp_path / name for name in names))
+    done = kerasprov("prov", "--all", "-o", document, "--db", database)
+    assert done.exit_code == 0, done.output
+    check_prov(document, options=["--allow", "T01"])
