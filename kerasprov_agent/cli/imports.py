@@ -10,6 +10,8 @@ from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.query import Row
 
 NOT_READ = "not read"
+NAMED = 3
+"""So many runs are named where a line holds for several."""
 TOLD_BELOW = {"mended": "corrected", "left_out": "left out"}
 """What is told in lines of its own, below the table."""
 
@@ -56,16 +58,20 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
         print_rows(rows, form, "There is no training in it.")
         return
     print_rows([{k: v for k, v in row.items() if k not in TOLD_BELOW} for row in rows], form, "")
+    told: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for name, word in TOLD_BELOW.items():
             if row.get(name):
-                say(f"  {row['name']}, {word}: {row[name]}")
+                told.setdefault((word, str(row[name])), []).append(str(row["name"]))
+    for (word, text), names in told.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        say(f"  {', '.join(names[:NAMED])}{more}, {word}: {text}")
     runs = sum(training.has_run for training in trainings)
     epochs = sum(len(training.epochs) for training in trainings)
     new, known = outcomes.count(imports.NEW), outcomes.count(imports.KNOWN)
     changed = len(outcomes) - new - known
-    told = f", {changed} have changed" if changed else ""
-    say(f"\n{runs} runs with {epochs} epochs; {new} of {len(trainings)} are new{told}.")
+    others = f", {changed} have changed" if changed else ""
+    say(f"\n{runs} runs with {epochs} epochs; {new} of {len(trainings)} are new{others}.")
     parts = sum(len(one.left_out) for one in trainings) + len(unread)
     if parts:
         say(f"Left out: {parts}; the reasons are above, and in the view imports.")

@@ -6,6 +6,7 @@ on a guess: what has a clock of its own is left out, and listed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from kerasprov_agent.imports.found import Epoch, Test, utc
 
 SYSTEM = ("system/", "system.")
 """What the names of measurements of the machine begin with."""
-NOT_BY_EPOCH = ("batch", "iteration", "step")
-"""Words in the names of what is counted otherwise."""
+NOT_BY_EPOCH = re.compile(r"(?<![a-z])(batch|iter(ation)?s?)(?![a-z])|[_/]step$", re.IGNORECASE)
+"""What names of metrics have that are counted otherwise, such as `batch_loss`, `loss_step`."""
 
 
 class Point(NamedTuple):
@@ -102,7 +103,7 @@ def _axis(series: Mapping[str, Series], planned: int | None, sure: Sequence[str]
     steps = {
         name: tuple(sorted({point.step for point in points}))
         for name, points in series.items()
-        if not any(word in name.lower() for word in NOT_BY_EPOCH)
+        if not NOT_BY_EPOCH.search(name)
     }
     if planned is not None:
         fitting = [one for one in steps.values() if len(one) == planned]
@@ -120,7 +121,7 @@ def _axis(series: Mapping[str, Series], planned: int | None, sure: Sequence[str]
 def _is_by_epoch(name: str, points: Series, axis: Sequence[int]) -> bool:
     """Whether a metric is told of each epoch, or of each second, tenth, ..."""
     steps = sorted({point.step for point in points})
-    if not set(steps) <= set(axis) or any(word in name.lower() for word in NOT_BY_EPOCH):
+    if not set(steps) <= set(axis) or NOT_BY_EPOCH.search(name):
         return False
     if len(steps) == len(axis):
         return True

@@ -154,8 +154,10 @@ def _group(folder: str, members: list[tuple[str, str]]) -> Iterator[Training | U
         elif events.problem:
             yield Unread(FORMAT, os.path.realpath(file), events.problem)
     trainings = _joined(segments)
+    keys = {_main(parts).key for parts in trainings}
     for place, parts in enumerate(trainings):
-        yield _training(folder, parts, segments if place == 0 else [])
+        former = _former_keys(parts, segments if place == 0 else [])
+        yield _training(folder, parts, [key for key in former if key not in keys])
 
 
 def _joined(segments: list[_Segment]) -> list[_Parts]:
@@ -203,9 +205,14 @@ def _is_only(segment: _Segment, segments: list[_Segment], found: list[_Parts]) -
     return bool(segment.subset) and len(found) == len(same) == 1
 
 
-def _training(folder: str, parts: _Parts, all_segments: list[_Segment]) -> Training:
-    segments = sorted(parts.segments, key=lambda one: (bool(one.subset), one.start))
-    main = segments[0]
+def _main(parts: _Parts) -> _Segment:
+    """The part by which a training is known."""
+    return min(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
+
+
+def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
+    main = _main(parts)
+    segments = sorted(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
     series: dict[str, list[Point]] = {}
     sure: dict[str, None] = {}
     hyperparameters: dict[str, object] = {}
@@ -245,17 +252,20 @@ def _training(folder: str, parts: _Parts, all_segments: list[_Segment]) -> Train
             tests=found.tests,
             repairs=repairs,
             left_out=found.left_out + problems,
-            former_keys=_former_keys(segments, all_segments),
+            former_keys=former_keys,
         )
     )
 
 
-def _former_keys(segments: list[_Segment], all_segments: list[_Segment]) -> list[str]:
-    """Validation by itself, and how a whole folder was known before trainings were told apart."""
-    keys = [one.key for one in segments[1:] if one.subset]
-    for some in (segments, all_segments):
+def _former_keys(parts: _Parts, all_segments: list[_Segment]) -> list[str]:
+    """Validation by itself, and how a whole folder was known before trainings were told apart.
+
+    all_segments: of the folder, for the first training in it.
+    """
+    keys = [one.key for one in parts.segments if one.subset]
+    for some in (parts.segments, all_segments):
         names = [os.path.basename(one.events.path) for one in some]
         moments = [one.events.first for one in some if one.events.first is not None]
         if names and moments:
             keys.append(f"{min(names)}\n{min(moments)}")
-    return [key for key in dict.fromkeys(keys) if key != segments[0].key]
+    return list(dict.fromkeys(keys))

@@ -101,6 +101,8 @@ def test_two_trainings_in_one_file(tmp_path: Path) -> None:
     )
     database = tmp_path / "k.db"
     assert sorted(one["epochs"] for one in taken(database, tmp_path / "logs")) == [2, 3]
+    assert {one["outcome"] for one in taken(database, tmp_path / "logs")} == {"known already"}
+    assert losses(database) == [pytest.approx([1.0, 0.9, 0.8]), pytest.approx([10.0, 9.9])]
 
 
 def test_a_training_that_was_resumed_is_one(tmp_path: Path) -> None:
