@@ -24,6 +24,8 @@ METRICS = re.compile(r"(val_)?(loss|acc|accuracy|mae|mse|auc|.*_(loss|acc|accura
 """Names by which a table without a column of epochs is told from any other table."""
 VALUE = re.compile(r"(?:\w+\.)*\w+\(\s*([-+.\w]+)\s*(?:,.*)?\)", re.DOTALL)
 """`tf.Tensor(0.5, shape=(), dtype=float32)`, `np.float32(0.5)`, `array(0.5)`."""
+TENSOR = re.compile(r"tf\.Tensor\(([^,()]+),[^()]*\([^()]*\)[^()]*\)")
+"""Its commas would part it where it stands without quotes."""
 EPOCH, TIME = "epoch", "_timestamp"
 NO_METRICS = {"_step": "a counter of W&B's", "_runtime": "seconds since the start", TIME: "a time"}
 """Columns of W&B's history that are no metrics."""
@@ -113,7 +115,7 @@ class _Rows:
 
 def read(path: str) -> Iterator[Training | Unread]:
     """The trainings of a file: appended ones begin where the epoch goes back."""
-    text = read_text(path)
+    text = TENSOR.sub(r"\1", read_text(path))
     table = _table(text)
     assert table is not None  # else it was not taken for one
     runs, repairs, lost = _runs(text, table)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +201,8 @@ DIALECTS = {
     "a title": "My training\nepoch,loss,val_loss\n0,1.0,2.0\n1,0.5,1.5\n",
     "tensors": 'epoch,loss,val_loss\n0,"tf.Tensor(1.0, shape=(), dtype=float32)",np.float32(2.0)\n'
     "1,[0.5],array(1.5)\n",
+    "bare tensors": "epoch,loss,val_loss\n0,tf.Tensor(1.0, shape=(), dtype=float32),2.0\n"
+    "1,tf.Tensor(0.5, shape=(), dtype=float32),1.5\n",
     "pandas with an index": ",loss,val_loss\n0,1.0,2.0\n1,0.5,1.5\n",
     "pandas without an index": "loss,val_loss\n1.0,2.0\n0.5,1.5\n",
     "several rows an epoch": "epoch,batch,loss,val_loss\n0,0,3,\n0,1,1.0,2.0\n1,0,2,\n1,1,0.5,1.5\n",
@@ -476,3 +481,58 @@ def test_documents_of_all_imports(
     done = kerasprov("prov", "--all", "-o", document, "--db", database)
     assert done.exit_code == 0, done.output
     check_prov(document, options=["--allow", "T01"])
+
+
+def test_a_damaged_database_of_mlflow_gives_what_can_be_read(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    from mlflow.entities import Metric
+    from mlflow.tracking import MlflowClient
+
+    source, database = tmp_path / "m.db", tmp_path / "k.db"
+    client = MlflowClient(f"sqlite:///{source}")
+    experiment = client.create_experiment("e")
+    for number in range(20):
+        run = client.create_run(experiment, 1_700_000_000_000 + number, {}, f"r{number}")
+        points = [
+            Metric(f"m{i}", 0.5, 1_700_000_000_000, step) for i in range(9) for step in (0, 1)
+        ]
+        client.log_batch(run.info.run_id, metrics=points)
+    content = bytearray(source.read_bytes())
+    with closing(sqlite3.connect(source)) as connection:
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        query = "SELECT pageno FROM dbstat WHERE name = 'metrics' AND pagetype = 'leaf'"
+        try:
+            pages = [page for (page,) in connection.execute(query)]
+        except sqlite3.OperationalError:
+            pytest.skip("needs SQLite's dbstat")
+    last = pages[-1] * page_size
+    content[last - page_size : last] = b"\xff" * page_size
+    source.write_bytes(bytes(content))
+    found = taken(database, source)
+    assert any(one["outcome"] == "new" for one in found)
+    (damaged,) = [one for one in found if one["outcome"] == "not read"]
+    assert "it is damaged" in damaged["left_out"]
+    source.write_bytes(bytes(content[:100]) + b"\xff" * 5000)
+    done = kerasprov("import", source, "--db", database)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1) and "m.db" in done.stderr
+
+
+def test_the_user_of_an_imported_run_is_no_machine(mlruns: Path, tmp_path: Path) -> None:
+    database = tmp_path / "k.db"
+    taken(database, mlruns)
+    shown = kerasprov("show", "long", "--db", database).stdout
+    assert re.search(r"^user ", shown, re.MULTILINE)
+    assert not re.search(r"^machine ", shown, re.MULTILINE)
+    assert re.search(rf"^imported +MLflow {re.escape(str(mlruns))}", shown, re.MULTILINE)
+
+
+def test_the_legend_is_of_all_panels(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    database, picture = tmp_path / "k.db", tmp_path / "c.svg"
+    (tmp_path / "first.csv").write_text("epoch,loss\n0,1.0\n1,0.5\n")
+    (tmp_path / "second.csv").write_text("epoch,mae\n0,1.0\n1,0.5\n")
+    taken(database, tmp_path / "first.csv", tmp_path / "second.csv")
+    words = ("plot", "--metric", "loss", "--metric", "mae", "-o", picture, "--db", database)
+    assert kerasprov(*words).exit_code == 0
+    assert "first" in picture.read_text() and "second" in picture.read_text()

@@ -139,6 +139,9 @@ def test_hparams(tmp_path: Path) -> None:
         value = summary_pb2.Summary.Value(tag="epoch_loss", simple_value=1.0 / (step + 1))
         summary = summary_pb2.Summary(value=[value])
         writer.add_event(event_pb2.Event(wall_time=1_700_000_001.0, step=step, summary=summary))
+    value = summary_pb2.Summary.Value(tag="accuracy", simple_value=0.5)  # of a test, told once
+    summary = summary_pb2.Summary(value=[value])
+    writer.add_event(event_pb2.Event(wall_time=1_700_000_002.0, step=1, summary=summary))
     writer.close()
     database = tmp_path / "k.db"
     imported(database, tmp_path / "logs")
@@ -150,6 +153,7 @@ def test_hparams(tmp_path: Path) -> None:
         "batch_size": 32, "optimizer": "sgd", "shuffle": 1,
     }  # fmt: skip
     assert [e["loss"] for e in rows(database, "SELECT loss FROM epochs")] == [1.0, 0.5]
+    assert rows(database, "SELECT accuracy FROM evaluations") == [{"accuracy": 0.5}]
 
 
 MLFLOW = """
