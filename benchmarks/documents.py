@@ -19,7 +19,7 @@ import records
 STREAMED = """
 import resource, sys, time
 from kerasprov_agent import documents
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 began = time.perf_counter()
 with open_record(sys.argv[1]) as record:
     made = documents.Document(record.connection, record.parts(()))
@@ -29,7 +29,7 @@ print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_m
 BUILT = """
 import resource, sys, time
 from kerasprov_agent import documents
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 began = time.perf_counter()
 with open_record(sys.argv[1]) as record:
     made = documents.Document(record.connection, record.parts(()))

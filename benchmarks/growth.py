@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from kerasprov_agent.lineage import Lineage
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.lineage import Lineage
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import insert, manifest, measured
 from kerasprov_agent.store.writer import Writer

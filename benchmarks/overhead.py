@@ -84,9 +84,9 @@ def own_time(epochs: int) -> None:
     train("agent", epochs)
     train("agent", epochs)
     start = time.perf_counter(), time.process_time()
-    from kerasprov_agent import process
+    from kerasprov_agent.capture import session
 
-    process.at_exit()
+    session.at_exit()
     ended = time.perf_counter() - start[0], time.process_time() - start[1]
     print(json.dumps({"unit": unit, "armed": armed, "spent": spent, "ended": ended}))
     kerasprov_agent.stop()

@@ -22,9 +22,9 @@ from typing import Any
 
 import records
 
-from kerasprov_agent.query import open_record
-from kerasprov_agent.questions import compile_question
-from kerasprov_agent.selection import best
+from kerasprov_agent.read.questions import compile_question
+from kerasprov_agent.read.record import open_record
+from kerasprov_agent.read.selection import best
 
 METRICS = ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc")
 ACTIVATIONS = ("relu", "elu", "selu", "tanh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sqlite3
@@ -119,6 +120,55 @@ def settings_page() -> str:
     return "\n".join([*lines, "", "This page is written from the table by `docs/generate.py`.", ""])
 
 
+API_INTRODUCTION = """# The Python interface
+
+Importing `kerasprov_agent` arms it; see the README for the three doors. The functions below are
+optional. To look at a record, begin with `kerasprov_agent.open()`. Rows are dicts by the names of the
+views' columns, see [the database](schema.md). Times are ISO 8601 in UTC, durations are in seconds.
+Errors are `kerasprov_agent.errors.KerasProvError` and its subclasses `Unusable` (the file) and
+`UnknownRun`.
+"""
+
+
+def api_page() -> str:
+    """The page about the Python interface."""
+    import kerasprov_agent
+    from kerasprov_agent.read import notebook
+
+    parts = [API_INTRODUCTION]
+    names = [name for name in kerasprov_agent.__all__ if name != "__version__"]
+    for name in sorted({*names, *kerasprov_agent.LOOKING}):
+        parts.append(_member(f"kerasprov_agent.{name}", getattr(kerasprov_agent, name)))
+    parts.append(
+        "## `kerasprov_agent.last_run`\n\n"
+        f"{_plain(notebook.last_run.__doc__)} A `Run`, see below.\n"
+    )
+    for cls, where in (
+        (notebook.Records, "what `kerasprov_agent.open()` returns"),
+        (notebook.Run, "a run: `kerasprov_agent.last_run`, and what `Records.run` returns"),
+        (notebook.Rows, "a list of rows"),
+    ):
+        parts.append(f"## `{cls.__name__}`: {where}\n\n{_plain(cls.__doc__)}\n")
+        for name, member in vars(cls).items():
+            if not name.startswith("_"):
+                parts.append(_member(name, member, "###"))
+    parts.append("This page is written from the code by `docs/generate.py`.\n")
+    return "\n".join(parts)
+
+
+def _member(name: str, member: object, level: str = "##") -> str:
+    if isinstance(member, property):
+        return f"{level} `{name}`\n\n{_plain(member.__doc__)}\n"
+    told = str(inspect.signature(member))  # type: ignore[arg-type]
+    told = re.sub(r"(: |-> )'([^']*)'", r"\1\2", told)  # annotations are texts
+    told = re.sub(r"\(self(, )?", "(", told)
+    return f"{level} `{name}{told}`\n\n{_plain(member.__doc__)}\n"
+
+
+def _plain(text: str | None) -> str:
+    return inspect.cleandoc(text or "").replace("``", "`")
+
+
 VOCABULARY_INTRODUCTION = """# The vocabulary
 
 Documents speak PROV, [ML-Schema](http://www.w3.org/ns/mls#) (`mls:`), schema.org (`schema:`) and
@@ -174,6 +224,7 @@ def vocabulary_turtle() -> str:
 
 
 PAGES = {
+    "api.md": api_page,
     "schema.md": schema_page,
     "settings.md": settings_page,
     "vocabulary.md": vocabulary_page,

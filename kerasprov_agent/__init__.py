@@ -1,7 +1,8 @@
 """Records what a Keras training did, without a line of its code changing.
 
 Importing this package arms it: when the program imports Keras, a few methods are wrapped and
-what they do is recorded. ``KERASPROV_DISABLED=1`` makes the import do nothing at all.
+what they do is recorded. ``KERASPROV_DISABLED=1`` makes the import do nothing at all. The
+command ``kerasprov`` only looks, and arms nothing.
 
 To look at the record:
 
@@ -19,18 +20,22 @@ To tell more, or less:
 
 from __future__ import annotations
 
-from kerasprov_agent import clock, guard, import_hook, settings
-from kerasprov_agent.tracing import watching, worker
+import sys
+
+from kerasprov_agent import clock, guard, settings
+from kerasprov_agent.capture import import_hook, worker
+from kerasprov_agent.capture.files import watching
+from kerasprov_agent.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kerasprov_agent.capture.steps import Activity
+    from kerasprov_agent.capture.tags import Tagged
     from kerasprov_agent.documents import provenance, write_provenance
-    from kerasprov_agent.records import Run
-    from kerasprov_agent.records import open as open
-    from kerasprov_agent.steps import Activity
-    from kerasprov_agent.tags import Tagged
+    from kerasprov_agent.read.notebook import Run
+    from kerasprov_agent.read.notebook import open as open
 
     last_run: Run
 
@@ -43,7 +48,6 @@ __all__ = [
     "tag",
     "write_provenance",
 ]
-__version__ = "0.1.0"
 
 PACKAGES = ("keras", "tf_keras", "keras_tuner")
 """What is instrumented once the program has imported it."""
@@ -62,10 +66,13 @@ SPAWNING = (
 )
 """What starts children of this process that are to be armed too; joblib has a loky of its own."""
 ENDING = (
-    ("hooks", "remove"), ("tracing.functions", "remove"), ("children", "remove"),
-    ("process", "finish"), ("tracing.origins", "forget"), ("tags", "forget"),
+    ("capture.hooks", "remove"), ("capture.patching.functions", "remove"),
+    ("capture.children", "remove"), ("capture.session", "finish"), ("capture.origins", "forget"),
+    ("capture.tags", "forget"),
 )  # fmt: skip
-LOOKING = {"open": "records", "provenance": "documents", "write_provenance": "documents"}
+LOOKING = {
+    "open": "read.notebook", "provenance": "documents", "write_provenance": "documents",
+}  # fmt: skip
 """Functions for whoever looks at the record, and the modules they are in."""
 
 
@@ -76,7 +83,7 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    watching.wake = worker.start
+    watching.wake, worker.session = worker.start, _session
     worker.watch_forks()
     worker.watch_last()
     watching.start()
@@ -107,7 +114,7 @@ def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: A
         with kerasprov_agent.activity("augment", inputs=x, outputs="more.npz", factor=3):
             ...
     """
-    from kerasprov_agent.steps import Activity
+    from kerasprov_agent.capture.steps import Activity
 
     return Activity(name, inputs, outputs, attributes)
 
@@ -123,7 +130,7 @@ def tag(name: str | None = None, /, **tags: Any) -> Tagged:
             kerasprov_agent.tag("study", fold=fold)
             model.fit(...)
     """
-    from kerasprov_agent import tags as of_runs
+    from kerasprov_agent.capture import tags as of_runs
 
     return of_runs.say(name, tags)
 
@@ -131,9 +138,9 @@ def tag(name: str | None = None, /, **tags: Any) -> Tagged:
 def __getattr__(name: str) -> Any:
     """What looks at the record is imported when it is used: a training needs none of it."""
     if name == "last_run":
-        from kerasprov_agent import records
+        from kerasprov_agent.read import notebook
 
-        return records.last_run()
+        return notebook.last_run()
     module = LOOKING.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -142,23 +149,49 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 
+def _session() -> Any:
+    """The module `session`, which arming does not load.
+
+    Where the program has thrown it out of `sys.modules`, it is not put back: the program may be
+    just about to go through them.
+    """
+    known = import_hook.loaded("capture.session")
+    if known is not None:
+        return known
+    from kerasprov_agent.capture import session
+
+    return session
+
+
 def _instrument(package: object) -> None:
-    from kerasprov_agent import hooks
+    from kerasprov_agent.capture import hooks
 
     hooks.install(package)
 
 
 def _equip(spawn: object) -> None:
-    from kerasprov_agent import children
+    from kerasprov_agent.capture import children
 
     children.watch(spawn)
 
 
 def _follow(module: object) -> None:
-    from kerasprov_agent.tracing import readers, writers
+    from kerasprov_agent.capture.origins import readers, writers
 
     readers.install(module)
     writers.install(module)
 
 
-start()
+def _is_command() -> bool:
+    """Whether this package is imported for the command `kerasprov`, which only looks."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        is_import = frame.f_code.co_filename.startswith("<frozen importlib")
+        if is_import and str(frame.f_locals.get("name")).startswith(f"{__name__}.cli"):
+            return True
+        frame = frame.f_back if is_import or frame.f_globals is globals() else None
+    return False
+
+
+if not _is_command():
+    start()

@@ -3,7 +3,7 @@
 The program is run from here and from no function: it can see each frame that is below its own.
 """
 
-from kerasprov_agent import runner
+from kerasprov_agent.capture import runner
 
 start = runner.prepare()
 # Libraries take the outermost frame whose module is `__main__` for the program's.

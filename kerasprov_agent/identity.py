@@ -37,6 +37,29 @@ def parent() -> str | None:
     return _parent
 
 
+def host() -> str:
+    """The name of this machine."""
+    import platform
+
+    return platform.node()
+
+
+def process_key(pid: int | None = None) -> str | None:
+    """What tells this process from every other of this machine, before and after a restart.
+
+    `boot id / pid namespace / start time in clock ticks`, from Linux' /proc; None elsewhere.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+        with open(f"/proc/{pid or 'self'}/stat", encoding="utf-8", errors="replace") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    return f"{boot}/{namespace}/{stat.rpartition(')')[2].split()[19]}"
+
+
 def inherit(parent_id: str) -> None:
     """This process was started by that one."""
     global _parent

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -16,11 +18,16 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if path.name not in ("__main__.py", "sitecustomize.py")
 )
-READ_SIDE = ("kerasprov_agent.query", "kerasprov_agent.lineage", "kerasprov_agent.cli")
 HEAVY = {"keras", "tf_keras", "tensorflow", "jax", "torch", "numpy", "pandas", "asyncio", "prov"}
+COMMON = ("clock", "errors", "guard", "identity", "kinds", "redaction", "replacing", "settings",
+          "visible")  # fmt: skip
+"""What both halves may use."""
+PATCHING = ("kerasprov_agent.capture.hooks", "kerasprov_agent.capture.patching")
+"""Where wrapt may be loaded."""
 
 
-def loaded_by(module: str) -> set[str]:
+@cache
+def loaded_by(module: str) -> frozenset[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
         env=clean_environment(KERASPROV_DISABLED="1"),
@@ -28,21 +35,35 @@ def loaded_by(module: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(done.stdout.split())
+    return frozenset(done.stdout.split())
+
+
+def half(module: str) -> str:
+    """The folder of a module: capture, store, read, ...; of the common ground `common`."""
+    folder = module.split(".")[1] if "." in module else ""
+    return "common" if folder in COMMON else folder
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_module_loads_what_it_must_not(module: str) -> None:
     loaded = loaded_by(module)
-    if module.startswith(READ_SIDE):
-        assert not {name for name in loaded if name.startswith("kerasprov_agent.hooks")}
-        assert not loaded & (HEAVY - {"numpy", "pandas", "asyncio"})
-    elif module.startswith("kerasprov_agent.hooks"):
-        assert "sqlite3" not in loaded and not loaded & (HEAVY - {"asyncio"})
+    ours = {name for name in loaded - loaded_by("kerasprov_agent") if name in MODULES}
+    halves = {half(name) for name in ours}
+    if half(module) == "capture":
+        assert halves <= {"capture", "common", "store"}
+        allowed = {"wrapt", "asyncio"} if module.startswith(PATCHING) else set()
+        assert not loaded & ((HEAVY | {"wrapt", "sqlite_utils", "click", "rich"}) - allowed)
+        assert "sqlite3" not in loaded or not module.startswith(PATCHING)
     else:
-        assert not loaded & (HEAVY | {"wrapt", "sqlite_utils", "click", "rich"})
-    if module.startswith("kerasprov_agent.documents"):
-        assert not {name for name in loaded if name.startswith("kerasprov_agent.hooks")}
+        # Looking loads nothing of what runs in a training, and arms nothing.
+        assert "capture" not in halves
+        assert not loaded & (HEAVY - {"numpy", "pandas", "asyncio"})
+    if half(module) in ("common", ""):
+        assert halves <= {"common"}
+    if half(module) == "store":
+        assert halves <= {"store", "common"}
+    if half(module) == "read":
+        assert halves <= {"read", "store", "common"}
 
 
 def test_modules_say_what_they_are_and_only_the_guard_catches_everything() -> None:
@@ -57,3 +78,35 @@ def test_there_is_one_version() -> None:
     import kerasprov_agent
 
     assert kerasprov_agent.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def imports_of(module: str) -> set[str]:
+    """The modules of ours that a module imports, also within functions; not only for types."""
+    path = ROOT / (module.replace(".", "/") + ".py")
+    path = path if path.exists() else path.with_suffix("") / "__init__.py"
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & set(MODULES) or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(MODULES)
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {module: imports_of(module) for module in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()  # raises where there is a circle
+
+
+def test_the_house_has_few_floors() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    top = {path.relative_to(PACKAGE).parts[0] for path in folders if path != PACKAGE}
+    assert len(top) <= 12 and len(list(PACKAGE.glob("*.py"))) <= 12
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for folder in folders - {PACKAGE, PACKAGE / "documents" / "picture"}:
+        assert f"`{folder.relative_to(PACKAGE).as_posix()}/`" in text or "imports" in folder.name

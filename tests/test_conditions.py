@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kerasprov_agent.conditions import SQL, compile_condition
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.conditions import SQL, compile_condition
+from kerasprov_agent.read.record import open_record
 from tests.conftest import TINY, recorded
 
 

@@ -22,11 +22,11 @@ def test_without_a_gpu_all_is_unknown_and_nothing_is_imported(recording: Path) -
     model.fit(x, x[:, :1], verbose=0)
     found = row(recording, f"SELECT {COLUMNS}, gpu_memory_peak_bytes FROM epoch")
     assert set(found.values()) == {None}
-    assert not {"kerasprov_agent.gpu", "pynvml"} & (set(sys.modules) - before)
+    assert not {"kerasprov_agent.capture.device.gpu", "pynvml"} & (set(sys.modules) - before)
 
 
 def test_what_a_counter_grew_by_between_its_readings() -> None:
-    from kerasprov_agent.gpu import Curve
+    from kerasprov_agent.capture.device.gpu import Curve
 
     curve = Curve()
     assert curve.grown(0, 1) is None

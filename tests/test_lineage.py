@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from kerasprov_agent.cli import main
-from kerasprov_agent.lineage import Lineage
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.lineage import Lineage
+from kerasprov_agent.read.record import open_record
 from tests.conftest import SHARED, python, recorded, rows
 
 FLOWERS = SHARED / "data" / "flowers17"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kerasprov_agent import clock
-from kerasprov_agent.describe import machine
+from kerasprov_agent.capture.describe import machine
 from tests.conftest import ROOT, row, rows
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import subprocess
 import sys
 import time
@@ -13,9 +15,9 @@ import keras
 import pytest
 
 import kerasprov_agent
-from kerasprov_agent.comparison import _named
 from kerasprov_agent.errors import KerasProvError, UnknownRun, Unusable
-from kerasprov_agent.records import Records
+from kerasprov_agent.read.comparison import _named
+from kerasprov_agent.read.notebook import Records
 from tests.conftest import TINY, clean_environment, recorded, rows
 from tests.test_conditions import three
 
@@ -47,6 +49,19 @@ def test_a_run_and_what_belongs_to_it(three: Path) -> None:
     assert not run.changes and not run.evaluations
     with pytest.raises(AttributeError):
         run.nonsense  # noqa: B018
+
+
+def test_one_name_is_one_thing(three: Path) -> None:
+    run = kerasprov_agent.open(three).run("last")
+    for name in dir(run):
+        if not name.startswith("_") and name != "plot":
+            assert repr(run[name]) == repr(getattr(run, name)), name
+    assert (run.epochs_planned, run.model_class, run.layer_count) == (4, "Sequential", 2)
+    assert len(run.epochs) == run.epochs_finished and run["model"] == run.model
+    with pytest.raises(KeyError):
+        run["nonsense"]
+    for other in (copy.copy(run), copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        assert (other.name, list(other.epochs)) == (run.name, list(run.epochs))
 
 
 def test_frames(three: Path) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.lineage import Lineage
-from kerasprov_agent.query import open_record
+from kerasprov_agent.capture.files import hashing
+from kerasprov_agent.read.lineage import Lineage
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.store import rows as store_rows
 from kerasprov_agent.store.operations import Operation, insert, manifest
 from kerasprov_agent.store.writer import Writer
-from kerasprov_agent.tracing import hashing
 from tests.conftest import kerasprov
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from kerasprov_agent import __version__, guard
+from kerasprov_agent import guard
 from kerasprov_agent.cli import screen
 from kerasprov_agent.settings import Values
+from kerasprov_agent.version import __version__
 
 COMMANDS = {
     "runs": ("runs",),

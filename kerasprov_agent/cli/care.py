@@ -11,7 +11,7 @@ from kerasprov_agent.cli.facts import tags_told
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.store import care
 
 

@@ -7,9 +7,9 @@ import click
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import FittedTable, as_json, print_rows
-from kerasprov_agent.comparison import compare
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.comparison import compare
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.visible import visible
 
 

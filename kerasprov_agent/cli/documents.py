@@ -13,7 +13,7 @@ from kerasprov_agent.cli import database_option
 from kerasprov_agent.documents.statement import Statement
 from kerasprov_agent.documents.statements import PROFILES
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.settings import Values
 
 BAR_AFTER_SECONDS = 1.0

@@ -6,8 +6,8 @@ import click
 
 from kerasprov_agent.cli import database_option
 from kerasprov_agent.cli.screen import say
-from kerasprov_agent.exports import WRITERS, export
-from kerasprov_agent.query import open_record
+from kerasprov_agent.exchange.exports import WRITERS, export
+from kerasprov_agent.read.record import open_record
 from kerasprov_agent.visible import visible
 
 

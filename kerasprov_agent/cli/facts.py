@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from kerasprov_agent.cli.tables import epochs_told
-from kerasprov_agent.query import Row
-from kerasprov_agent.wording import duration, moment, short
+from kerasprov_agent.read.record import Row
+from kerasprov_agent.read.wording import duration, moment, short
 
 
 def summary(

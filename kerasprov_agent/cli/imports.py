@@ -7,7 +7,7 @@ import click
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
-from kerasprov_agent.query import Row
+from kerasprov_agent.read.record import Row
 
 NOT_READ = "not read"
 NAMED = 3
@@ -28,8 +28,8 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     the history or summary of W&B, a MonetDB dump of Keras-Prov or DNNProv, a PROV-JSON document of
     DLProv. Give dumps that belong together at once. What was corrected or left out is listed.
     """
-    from kerasprov_agent import imports
-    from kerasprov_agent.imports.found import Training, Unread
+    from kerasprov_agent.exchange import imports
+    from kerasprov_agent.exchange.imports.found import Training, Unread
 
     found = list(imports.read(files))
     outcomes = imports.store(db, found) if found else []

@@ -15,11 +15,11 @@ from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import as_json
 from kerasprov_agent.documents.picture import graphviz
 from kerasprov_agent.documents.picture.dot import quoted
-from kerasprov_agent.lineage import Lineage
-from kerasprov_agent.query import Row, open_record
+from kerasprov_agent.read.lineage import Lineage
+from kerasprov_agent.read.record import Row, open_record
+from kerasprov_agent.read.wording import short
 from kerasprov_agent.replacing import replaced
 from kerasprov_agent.visible import visible
-from kerasprov_agent.wording import short
 
 FORMATS = ("tree", "json", "dot", "svg", "png")
 KNOWN = {

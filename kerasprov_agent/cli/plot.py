@@ -6,12 +6,12 @@ import re
 
 import click
 
-from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.plots.series import Group, common_metrics, groups
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.read import selection
+from kerasprov_agent.read.record import Record, Row, open_record
 
 
 @click.command()

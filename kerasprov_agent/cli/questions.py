@@ -6,14 +6,14 @@ import re
 
 import click
 
-from kerasprov_agent import selection
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
-from kerasprov_agent.conditions import SQL, as_written
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import open_record
-from kerasprov_agent.questions import compile_question
+from kerasprov_agent.read import selection
+from kerasprov_agent.read.conditions import SQL, as_written
+from kerasprov_agent.read.questions import compile_question
+from kerasprov_agent.read.record import open_record
 
 
 @click.command()

@@ -13,17 +13,11 @@ from rich.text import Text
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
-from kerasprov_agent.cli.tables import (
-    FittedTable,
-    as_csv,
-    as_json,
-    epochs_told,
-    metric_names,
-)
-from kerasprov_agent.conditions import as_written
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.cli.tables import FittedTable, as_csv, as_json, epochs_told, metric_names
+from kerasprov_agent.read.conditions import as_written
+from kerasprov_agent.read.record import Record, Row, open_record
+from kerasprov_agent.read.wording import duration, moment, short
 from kerasprov_agent.visible import visible
-from kerasprov_agent.wording import duration, moment, short
 
 WATCH_SECONDS = 2.0
 SETTINGS = (

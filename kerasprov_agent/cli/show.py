@@ -20,9 +20,9 @@ from kerasprov_agent.cli.tables import (
     print_rows,
     sparkline,
 )
-from kerasprov_agent.query import Record, Row, flat, open_record
+from kerasprov_agent.read.record import Record, Row, flat, open_record
+from kerasprov_agent.read.wording import moment
 from kerasprov_agent.visible import visible
-from kerasprov_agent.wording import moment
 
 EPOCHS_SHOWN = 12
 NUMBERS_WIDTH = 52

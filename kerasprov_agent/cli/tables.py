@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasprov_agent.cli.screen import console, is_unicode, say
+from kerasprov_agent.read.wording import short
 from kerasprov_agent.visible import no_formula, visible, visible_json
-from kerasprov_agent.wording import short
 
 STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
 FIRST_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -9,7 +9,7 @@ import click
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.tables import print_rows
-from kerasprov_agent.query import Record, Row, open_record
+from kerasprov_agent.read.record import Record, Row, open_record
 
 FIRST = ("search", "trial", "status", "score")
 AFTER = ("best_step", "runs", "run_numbers", "seconds", "message")

@@ -113,7 +113,7 @@ def write_provenance(
 def _opened(
     runs: tuple[str, ...], db: str | None, profile: str | None, bundles: bool, detail: bool
 ) -> Iterator[Document]:
-    from kerasprov_agent.query import open_record
+    from kerasprov_agent.read.record import open_record
     from kerasprov_agent.settings import Values
 
     values = Values(strict=True)

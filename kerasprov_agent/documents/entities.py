@@ -8,16 +8,8 @@ from typing import Any
 
 from kerasprov_agent.documents import files
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import (
-    Statement,
-    generated,
-    present,
-    use_name,
-    used,
-)
-from kerasprov_agent.documents.vocabulary import (
-    Name,
-)
+from kerasprov_agent.documents.statement import Statement, generated, present, use_name, used
+from kerasprov_agent.documents.vocabulary import Name
 
 DERIVED = (
     "SELECT {} FROM derived d JOIN entity e ON e.id = d.entity_id WHERE e.execution_id = ? "

@@ -5,22 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from kerasprov_agent import __version__, clock
+from kerasprov_agent import clock
 from kerasprov_agent.documents import code
 from kerasprov_agent.documents.activity import activity
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import (
-    Statement,
-    associated,
-    present,
-    used,
-)
-from kerasprov_agent.documents.vocabulary import (
-    Name,
-    person,
-    software,
-    user,
-)
+from kerasprov_agent.documents.statement import Statement, associated, present, used
+from kerasprov_agent.documents.vocabulary import Name, person, software, user
+from kerasprov_agent.version import __version__
 
 
 def agents(scope: Scope) -> Iterator[Statement]:

@@ -10,18 +10,8 @@ from typing import Any
 from kerasprov_agent.documents import epochs
 from kerasprov_agent.documents.activity import activity, boolean
 from kerasprov_agent.documents.scope import Scope
-from kerasprov_agent.documents.statement import (
-    Statement,
-    Value,
-    generated,
-    present,
-    short,
-    used,
-)
-from kerasprov_agent.documents.vocabulary import (
-    Name,
-    ncname,
-)
+from kerasprov_agent.documents.statement import Statement, Value, generated, present, short, used
+from kerasprov_agent.documents.vocabulary import Name, ncname
 
 
 def architectures(scope: Scope) -> Iterator[Statement]:

@@ -7,9 +7,9 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kerasprov_agent.conditions import unknown
 from kerasprov_agent.errors import KerasProvError
-from kerasprov_agent.query import Record, Row
+from kerasprov_agent.read.conditions import unknown
+from kerasprov_agent.read.record import Record, Row
 
 VALIDATION = "val_"
 

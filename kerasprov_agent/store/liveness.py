@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from glob import escape, glob
 from typing import Any
 
-from kerasprov_agent.describe.machine import host, process_key
+from kerasprov_agent.identity import host, process_key
 from kerasprov_agent.store.text import bindable
 
 RUNNING = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasprov_agent.describe import redaction
-from kerasprov_agent.describe.values import to_json
+from kerasprov_agent import redaction
 from kerasprov_agent.store.operations import Operation, insert, update
+from kerasprov_agent.store.text import as_json
 
 
 def used(activity_id: str, entity_id: str, role: str, at: str | None) -> Operation:
@@ -39,7 +39,7 @@ def arrays(entity_id: str, found: list[dict[str, Any]]) -> list[Operation]:
     return [
         insert(
             "array",
-            {"entity_id": entity_id, "position": i, **one, "shape": to_json(one["shape"])},
+            {"entity_id": entity_id, "position": i, **one, "shape": as_json(one["shape"])},
         )
         for i, one in enumerate(found)
     ]
@@ -47,7 +47,7 @@ def arrays(entity_id: str, found: list[dict[str, Any]]) -> list[Operation]:
 
 def optimizer(run_id: str, position: int, found: Mapping[str, Any]) -> Operation:
     """An optimizer of a run."""
-    row = {"run_id": run_id, "position": position, **found, "config": to_json(found["config"])}
+    row = {"run_id": run_id, "position": position, **found, "config": as_json(found["config"])}
     return insert("optimizer", row)
 
 
@@ -68,7 +68,7 @@ def callbacks(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation
                 "run_id": run_id,
                 "position": i,
                 "class_name": one["class_name"],
-                "settings": to_json(one["settings"]),
+                "settings": as_json(one["settings"]),
             },
         )
         for i, one in enumerate(found)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerasprov_agent.describe import redaction
+from kerasprov_agent import redaction
 
 TEXT_LIMIT = 1 << 16
 """A text by itself is cut at so many characters."""

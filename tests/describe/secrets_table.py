@@ -5,7 +5,7 @@ A secret stands between « and »: that is what has to go, and nothing else. A l
 
 from __future__ import annotations
 
-from kerasprov_agent.describe.secrets import words
+from kerasprov_agent.redaction.redacted import words
 
 SECRET_NAMES = sorted(
     words("""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.describe import redaction
-from kerasprov_agent.describe.arguments import named
+from kerasprov_agent import redaction
+from kerasprov_agent.capture.describe.arguments import named
 
 LINES: dict[str, dict[str, Any]] = {
     "": {},

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from kerasprov_agent.describe import code
+from kerasprov_agent.capture.describe import code
 from tests.conftest import TINY, recorded, row, rows
 
 

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasprov_agent.describe import callbacks, models, optimizers
-from kerasprov_agent.describe.values import plain, to_json
+from kerasprov_agent.capture.describe import callbacks, models, optimizers
+from kerasprov_agent.capture.describe.values import plain, to_json
 
 OF_LAYERS = (
     "layers", "activation", "units", "filters", "kernel_size", "rate", "dropout", "output",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasprov_agent.describe import redaction
+from kerasprov_agent import redaction
 from kerasprov_agent.store import text
 from tests.conftest import TINY, kerasprov, python, row, rows
 from tests.describe.secrets_table import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerasprov_agent.describe.optimizers import optimizer
-from kerasprov_agent.describe.values import flat, plain, shortest, to_json
+from kerasprov_agent.capture.describe.optimizers import optimizer
+from kerasprov_agent.capture.describe.values import flat, plain, shortest, to_json
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from prov.model import ProvFutureRejectionWarning
 
 from kerasprov_agent.documents import Document
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 from tests.conftest import TINY, made_once, recorded
 
 PROGRAMS = {

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasprov_agent.describe import loaders, tf_data
+from kerasprov_agent.capture.describe import loaders, tf_data
 from tests.conftest import row, rows
 
 BACKEND = keras.backend.backend()

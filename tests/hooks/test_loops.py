@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import kerasprov_agent
-from kerasprov_agent.hooks import loops
+from kerasprov_agent.capture.hooks import loops
 from tests.conftest import python, row, rows
 
 BACKEND = keras.backend.backend()

@@ -19,7 +19,7 @@ import pytest
 from keras import Model  # bound before the agent is armed
 
 import kerasprov_agent
-from kerasprov_agent.hooks import wrapping
+from kerasprov_agent.capture.patching import wrapping
 from tests.conftest import row, rows
 
 METHODS = ("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "save")
@@ -115,7 +115,7 @@ def test_such_a_fit_that_fails_is_over(recording: Path) -> None:
     import gc
     import weakref
 
-    from kerasprov_agent.hooks import calls
+    from kerasprov_agent.capture.hooks import calls
 
     kerasprov_agent.stop()
     model = small_model()
@@ -253,7 +253,7 @@ def test_nothing_of_the_user_is_kept_alive(recording: Path) -> None:
 def test_faults_of_ours_are_swallowed_and_told_once(
     recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from kerasprov_agent import process, recorder
+    from kerasprov_agent.capture import recorder, session
 
     monkeypatch.delenv("KERASPROV_DEBUG")
 
@@ -270,4 +270,4 @@ def test_faults_of_ours_are_swallowed_and_told_once(
     assert len(messages) == len(set(messages))
     assert all("internal error" in one or "3 times in a row" in one for one in messages)
     kerasprov_agent.stop()
-    assert not isinstance(keras.Model.fit, wrapping.Patch) and process._current is None
+    assert not isinstance(keras.Model.fit, wrapping.Patch) and session._current is None

@@ -40,15 +40,16 @@ def test_arming_imports_nothing() -> None:
     new = modules_after("import kerasprov_agent")
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
-    names = ("clock", "guard", "identity", "import_hook", "settings", "tracing")
-    names += ("tracing.marks", "tracing.versions", "tracing.watching", "tracing.worker")
+    names = ("clock", "guard", "identity", "settings", "version", "capture", "capture.import_hook")
+    names += ("capture.files", "capture.files.marks", "capture.files.versions")
+    names += ("capture.files.watching", "capture.worker")
     assert ours == {"kerasprov_agent", *(f"kerasprov_agent.{name}" for name in names)}
 
 
 def test_disabled_does_nothing_at_all() -> None:
     code = (
         "import sys; before = list(sys.meta_path); import kerasprov_agent;"
-        "assert sys.meta_path == before; assert 'kerasprov_agent.hooks' not in sys.modules"
+        "assert sys.meta_path == before; assert 'kerasprov_agent.capture.hooks' not in sys.modules"
     )
     modules_after(code, KERASPROV_DISABLED="1")
 
@@ -177,7 +178,7 @@ def test_a_fault_of_ours_does_not_reach_the_users_import(tmp_path: Path) -> None
 import sys, kerasprov_agent
 class Broken:
     def find_spec(self, name, path=None, target=None):
-        if name == "kerasprov_agent.hooks":
+        if name == "kerasprov_agent.capture.hooks":
             raise RuntimeError("broken on purpose")
 sys.meta_path.insert(0, Broken())
 import keras
@@ -205,3 +206,40 @@ def test_the_environment_can_still_be_set_after_arming(tmp_path: Path) -> None:
         "import os, sys\nassert 'numpy' not in sys.modules\nos.environ['OMP_NUM_THREADS']='1'\n"
     )
     assert recorded(tmp_path, script).returncode == 0
+
+
+COMMAND = """
+import os, sys
+hooked = []
+def hook(*functions):
+    hooked.extend(one for one in functions if "kerasprov" in str(one.__module__))
+sys.addaudithook = hook
+os.register_at_fork = lambda **handlers: hook(*handlers.values())
+finders = list(sys.meta_path)
+from kerasprov_agent.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as exc:
+    assert not exc.code, exc.code
+assert not hooked and sys.meta_path == finders, (hooked, sys.meta_path)
+ours = [name for name in sys.modules if name.startswith("kerasprov_agent.capture.")]
+light = ("import_hook", "worker", "files", "files.marks", "files.versions", "files.watching")
+assert set(ours) <= {f"kerasprov_agent.capture.{name}" for name in light}, ours
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("runs",), ("show",), ("best", "accuracy"), ("query", "run, epoch, loss"), ("diff", "1", "1"),
+        ("lineage",), ("prov", "last"), ("plot", "--json"), ("trials",), ("doctor",), ("config",),
+        ("export", "--format", "csv", "-o", "out"), ("note", "1", "x"), ("tag", "1", "a=b"),
+        ("pack", "-o", "packed.db"), ("import", "log.csv"), ("delete", "1", "--yes"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_command_arms_nothing(digits: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    shutil.copy(digits, tmp_path / "kerasprov.db")
+    (tmp_path / "log.csv").write_text("epoch,loss\n0,1.0\n")
+    done = python("-c", COMMAND, *words, directory=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()

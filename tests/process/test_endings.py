@@ -51,7 +51,7 @@ def integrity(database: Path) -> str:
 
 def shown(database: Path) -> dict[str, Any]:
     """The last run and its execution, as `kerasprov show` tells them."""
-    from kerasprov_agent.query import open_record
+    from kerasprov_agent.read.record import open_record
 
     with open_record(str(database)) as record:
         run = record.find("last")
@@ -251,7 +251,7 @@ def test_a_forked_child_that_does_not_train_leaves_no_trace(tmp_path: Path) -> N
 
 def test_a_forked_child_that_trains_is_an_execution_with_a_parent(tmp_path: Path) -> None:
     child = (
-        "from kerasprov_agent import process; r = process.current();"
+        "from kerasprov_agent.capture import session; r = session.current();"
         " r.model_seen('m', 'Sequential')"
     )
     done = recorded(tmp_path, FORKING.replace("{child}", child))

@@ -179,8 +179,8 @@ LIMITS = (
     TINY
     + """
 import random, signal, sys
-from kerasprov_agent.hooks import training
-from kerasprov_agent.recorder.training import Trainings
+from kerasprov_agent.capture.hooks import training
+from kerasprov_agent.capture.recorder.training import Trainings
 random.seed(1)
 raised = reached = 0
 class Limit(TimeoutError):

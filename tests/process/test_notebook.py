@@ -12,7 +12,7 @@ import nbclient
 import nbformat
 import pytest
 
-from kerasprov_agent.query import open_record
+from kerasprov_agent.read.record import open_record
 from tests.conftest import TINY, row
 
 CELLS = {
@@ -57,7 +57,7 @@ def test_a_notebook_is_recorded(
 
 def test_after_the_first_fit_a_document_waits_until_the_kernel_is_idle(tmp_path: Path) -> None:
     texts = [
-        f"{TINY}import kerasprov_agent\nfrom kerasprov_agent import execution",
+        f"{TINY}import kerasprov_agent\nfrom kerasprov_agent.capture import execution",
         "execution.DOCUMENT_SECONDS = 15\nfor _ in range(3): model.fit(x, y, verbose=0)",
     ]
     notebook = nbformat.v4.new_notebook()

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import pytest
 
-from kerasprov_agent import children
-from kerasprov_agent.describe import job
+from kerasprov_agent.capture import children
+from kerasprov_agent.capture.describe import job
 from tests.conftest import TINY, clean_environment, python, recorded, row, rows
 
 TRAIN = """

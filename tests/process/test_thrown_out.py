@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.hooks import wrapping
-from kerasprov_agent.tracing import functions
+from kerasprov_agent.capture.patching import functions, wrapping
 from tests.conftest import python, row, rows
 from tests.process.test_finders import armed
 
@@ -22,7 +21,8 @@ THROWN_OUT = (
 import importlib, sys, types
 from unittest import mock
 import kerasprov_agent
-from kerasprov_agent import guard, hooks, settings
+from kerasprov_agent import guard, settings
+from kerasprov_agent.capture import hooks
 def ours():
     return {name: one for name, one in sys.modules.items() if name.startswith("kerasprov_agent")}
 before = ours()
@@ -38,20 +38,21 @@ def check():
 """
     + BY_PREFIX
     + """    del sys.modules[name]
-import kerasprov_agent.tracing.watching
+import kerasprov_agent.capture.files.watching
 check()
 
 # Some alone, and their packages not.
-del sys.modules["kerasprov_agent.hooks.calls"], sys.modules["kerasprov_agent.hooks"]
-from kerasprov_agent.hooks import calls
-import kerasprov_agent.hooks.calls
+del sys.modules["kerasprov_agent.capture.hooks.calls"], sys.modules["kerasprov_agent.capture.hooks"]
+from kerasprov_agent.capture.hooks import calls
+import kerasprov_agent.capture.hooks.calls
 check()
 
 # Tests that put back what was there before, and those that begin with nothing.
 with mock.patch.dict(sys.modules):
-    from kerasprov_agent import documents, records
-import kerasprov_agent.documents, kerasprov_agent.records
-assert kerasprov_agent.documents is documents and kerasprov_agent.records is records
+    from kerasprov_agent import documents
+    from kerasprov_agent.read import notebook
+import kerasprov_agent.documents, kerasprov_agent.read.notebook
+assert kerasprov_agent.documents is documents and kerasprov_agent.read.notebook is notebook
 with mock.patch.dict(sys.modules, clear=True):
     pass
 saved = dict(sys.modules)
@@ -114,7 +115,7 @@ STOP
 """
 STOP = """
 import kerasprov_agent
-from kerasprov_agent.hooks.wrapping import Patch
+from kerasprov_agent.capture.patching.wrapping import Patch
 assert all(isinstance(one.Model.fit, Patch) for one in (old, keras, tf_keras))
 kerasprov_agent.stop()
 assert not any(isinstance(one.Model.fit, Patch) for one in (old, keras, tf_keras))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.conftest import ROOT, kerasprov, recorded, rows
-from tests.imports import ancestors
+from tests.exchange import ancestors
 
 WIDTH = 100
 """Columns of the terminal in which the page's answers were printed."""

@@ -1,0 +1,1 @@
+"""GPUs, and waiting for the device where a clock is read."""

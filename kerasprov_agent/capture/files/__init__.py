@@ -1,0 +1,1 @@
+"""Which files the program opens, in which version, and what is in them."""

@@ -1,0 +1,314 @@
+"""Which files an array came from: by its memory, or by what it holds.
+
+What a reader of files returned is known by a weak reference and by fingerprints.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from weakref import ref
+
+from kerasprov_agent import guard
+from kerasprov_agent.capture.files import hashing, versions
+from kerasprov_agent.capture.files.versions import Version
+from kerasprov_agent.capture.origins import fingerprints
+from kerasprov_agent.kinds import is_a
+
+SAME_BUFFER = "same_buffer"
+CONTENT_MATCH = "content_match"
+PIPELINE = "pipeline"
+DECLARED = "declared"
+READ_BEFORE = "read_before"
+
+SOURCES_LIMIT = 2000
+"""So many arrays that were read are remembered ..."""
+PARTS_LIMIT = 64
+"""... and so many of one file: a generator may read it in small parts for ever."""
+PIECES_LIMIT = 1_000_000
+"""So many files of which each held one row, as images do, are remembered."""
+LEAST_SHARE = 0.25
+"""A match by chance of a few rows is none: this share of those expected must be there ..."""
+LEAST_ROWS = 3
+"""... and so many."""
+LEAVES_LIMIT = 64
+
+Files = tuple[tuple[str, Version | None], ...]
+"""Paths and versions."""
+
+
+class Origin(NamedTuple):
+    """Files that an array came from, or what a step of the program made; how that is known."""
+
+    files: Files
+    confidence: str
+    entity_id: str | None = None
+
+
+class _Source:
+    """What a reader returned."""
+
+    def __init__(self, files: Files, entity_id: str | None = None) -> None:
+        self.files, self.entity_id = files, entity_id
+        self.length = 0
+        self.rows: Any = None
+        self.values: Any = None
+        self.columns: Any = None
+
+
+_lock = threading.Lock()
+_sources: list[_Source] = []
+_parts: Counter[Files] = Counter()
+_owners: dict[int, tuple[Any, _Source]] = {}
+_pieces: dict[int, Files] = {}
+
+
+def forget() -> None:
+    """The agent stops: nothing is known of any array."""
+    with _lock:
+        _sources.clear()
+        _parts.clear()
+        _owners.clear()
+        _pieces.clear()
+
+
+def files_of(*paths: str) -> Files:
+    """Files as they are now."""
+    return tuple((path, versions.of_path(path)) for path in paths)
+
+
+def all_files(path: str) -> list[str]:
+    """A file; of a directory all in it and below."""
+    path = versions.absolute(path)
+    return hashing.files_below(path, PIECES_LIMIT) if os.path.isdir(path) else [path]
+
+
+def was_read(value: Any, files: Files) -> None:
+    """A reader of files returned an array, a frame, or several of them."""
+    for array in leaves(value):
+        with _lock:
+            _parts[files] += 1
+            if _parts[files] > PARTS_LIMIT or len(_sources) > SOURCES_LIMIT:
+                return
+        source = _Source(files)
+        _own(array, source)
+        guard.attempt(_describe, array, source)
+        with _lock:
+            _sources.append(source)
+
+
+def was_made(array: Any, entity_id: str) -> None:
+    """A step of the program's own made an array."""
+    source = _Source((), entity_id)
+    _own(array, source)
+    guard.attempt(_describe, array, source)
+    with _lock:
+        _sources.append(source)
+
+
+def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
+    """A file held one row, such as an image."""
+    if len(_pieces) < PIECES_LIMIT:
+        _own(array, _Source((file,)))
+        for fingerprint in fingerprints.piece(array):
+            held = _pieces.get(fingerprint, ())
+            if file not in held:  # the same picture may lie in several files
+                _pieces[fingerprint] = (*held, file)
+
+
+def follows(value: Any, origin: Any) -> None:
+    """An array is a selection of another, made by a function that we know."""
+    source = _owner_source(origin) or _owner_source(guard.attempt(_as_array, origin))
+    if source is not None:
+        _own(value, source)
+
+
+def of(value: Any) -> list[Origin]:
+    """The files that arrays, frames or tensors came from, as far as it is known."""
+    found: dict[Any, Origin] = {}
+    for array in leaves(value):
+        for one in _of_array(array):
+            key = one.files, one.entity_id
+            if key not in found or one.confidence == SAME_BUFFER:
+                found[key] = one
+    return list(found.values())
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The arrays and frames in a structure."""
+    stack, count = [value], 0
+    while stack and count < LEAVES_LIMIT:
+        one = stack.pop()
+        # No other mapping: an npz or HDF5 file is one, too, and would be read as a whole.
+        if is_a(one, dict):
+            stack.extend(one.values())
+        elif is_a(one, (list, tuple)):
+            stack.extend(one[:LEAVES_LIMIT] if len(one) < 1000 else ())
+        elif getattr(one, "shape", None) is not None:
+            count += 1
+            yield one
+
+
+def _own(value: Any, source: _Source) -> None:
+    owner = _owner(value)
+    key = id(owner)
+    try:
+        _owners[key] = ref(owner, lambda _: _owners.pop(key, None)), source
+    except TypeError:  # a kind that can't be referred to
+        pass
+
+
+def _owner(value: Any) -> Any:
+    """The array whose memory a view looks at; anything else is its own."""
+    base = getattr(value, "base", None)
+    while base is not None and type(base).__module__ == "numpy":
+        value, base = base, getattr(base, "base", None)
+    return value
+
+
+def _owner_source(array: Any) -> _Source | None:
+    owner = _owner(array)
+    held = _owners.get(id(owner))
+    return held[1] if held is not None and held[0]() is owner else None
+
+
+def _of_array(value: Any) -> Iterator[Origin]:
+    source = _owner_source(value)
+    if source is not None:
+        yield Origin(source.files, SAME_BUFFER, source.entity_id)
+        return
+    array = guard.attempt(_as_array, value)
+    if array is None:
+        return
+    source = _owner_source(array)
+    if source is not None:
+        yield Origin(source.files, SAME_BUFFER, source.entity_id)
+        return
+    name = getattr(array, "filename", None)  # of a memmap
+    if is_a(name, str):
+        yield Origin(files_of(name), SAME_BUFFER)
+        return
+    if not _is_mapped(array):
+        yield from guard.attempt(lambda: list(_by_content(array))) or ()
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array lies in a file, from which a look at it would read."""
+    return "memmap" in type(_owner(array)).__name__
+
+
+def _as_array(value: Any) -> Any:
+    """A numpy array that shares the memory of an array, tensor or frame; None where there is none.
+
+    Nothing is copied from a device.
+    """
+    import numpy as np
+
+    if is_a(value, np.ndarray):
+        return value
+    if hasattr(value, "dtypes") or hasattr(value, "iloc"):  # pandas
+        types = {value.dtype} if value.ndim == 1 else {*value.dtypes}
+        numbers = len(types) == 1 and getattr(types.pop(), "kind", "O") in "biuf"
+        return value.to_numpy() if numbers else None
+    module = type(value).__module__.partition(".")[0]
+    if module == "torch":
+        return value.detach().numpy() if value.device.type == "cpu" else None
+    if module == "tensorflow":
+        on_host = "CPU" in str(getattr(value, "device", ""))
+        return guard.attempt(np.asarray, memoryview(value)) if on_host else None
+    if module in ("jax", "jaxlib") and hasattr(value, "is_ready"):
+        on_host = all(device.platform == "cpu" for device in value.devices())
+        # What is still being computed is not waited for.
+        return np.asarray(value) if on_host and value.is_ready() else None
+    return None
+
+
+def _describe(value: Any, source: _Source) -> None:
+    array = _as_array(value)
+    if array is not None and _is_mapped(array):
+        return
+    if array is not None:
+        source.length = len(array) if array.ndim else 0
+        source.rows = fingerprints.rows(array, fingerprints.ROWS)
+        source.values = fingerprints.values(array)
+    source.columns = _columns(value if hasattr(value, "iloc") else array, fingerprints.ROWS)
+
+
+def _columns(value: Any, limit: int) -> Any:
+    """Fingerprints of the single values of a table's columns, together."""
+    import numpy as np
+
+    if value is None or value.ndim > 2:
+        return None
+    if value.ndim == 1:
+        columns = [value.to_numpy() if hasattr(value, "to_numpy") else value]
+    elif value.shape[1] > LEAVES_LIMIT:
+        return None
+    elif hasattr(value, "iloc"):
+        columns = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
+    else:
+        columns = [value[:, i] for i in range(value.shape[1])]
+    found = [fingerprints.column(one, limit) for one in columns]
+    kept = [one for one in found if one is not None]
+    return np.concatenate(kept) if kept else None
+
+
+def _by_content(array: Any) -> Iterator[Origin]:
+    import numpy as np
+
+    with _lock:
+        sources = list(_sources)
+    if _pieces:
+        yield from _of_pieces(fingerprints.piece_rows(array))
+    if not sources:
+        return
+    rows = fingerprints.rows(array, fingerprints.ROWS_COMPARED)
+    values = fingerprints.values(array)
+    columns = _columns(array, fingerprints.ROWS_COMPARED) if array.ndim <= 2 else None
+    compared = None if rows is None else np.unique(rows)
+    for source in sources:
+        if (
+            _equal(values, source.values)
+            or _shared(np, compared, source.rows, len(array), source.length)
+            or _shared(np, columns, source.columns, len(array), source.length)
+        ):
+            yield Origin(source.files, CONTENT_MATCH, source.entity_id)
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    return ours is not None and theirs is not None and bool(ours[0] == theirs[0])
+
+
+def _shared(np: Any, ours: Any, theirs: Any, length: int, of: int) -> bool:
+    """Whether as many rows are shared as it must be, if ours are a selection of theirs."""
+    if ours is None or theirs is None or not len(ours) or not len(theirs):
+        return False
+    theirs = np.unique(theirs)
+    share = min(1.0, fingerprints.ROWS_COMPARED / max(length, 1)) * min(1.0, length / max(of, 1))
+    expected = len(theirs) * share
+    return int(np.isin(theirs, ours).sum()) >= max(LEAST_ROWS, LEAST_SHARE * expected)
+
+
+def _of_pieces(rows: Any) -> Iterator[Origin]:
+    """The files of which each is a row of the array."""
+    found = {
+        file
+        for pair in (() if rows is None else rows.tolist())
+        for fingerprint in pair
+        for file in _pieces.get(fingerprint, ())
+    }
+    if found:
+        yield Origin(tuple(sorted(found, key=lambda file: file[0])), CONTENT_MATCH)
+
+
+def _forked() -> None:
+    """In a child: another thread of the parent's may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

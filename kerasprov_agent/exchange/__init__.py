@@ -1,0 +1,1 @@
+"""Taking in what other tools recorded, and handing on what is recorded here."""

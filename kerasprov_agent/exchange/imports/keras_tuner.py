@@ -1,0 +1,100 @@
+"""The folder of a KerasTuner search: its trials with their hyperparameters and scores."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from kerasprov_agent.exchange.imports.found import Search, Training, Trial, Unread
+
+FORMAT = "KerasTuner"
+ORACLE, TRIAL = "oracle.json", "trial.json"
+STATUS = {"COMPLETED": "finished", "INVALID": "failed", "FAILED": "failed", "RUNNING": None,
+          "IDLE": None, "STOPPED": "interrupted"}  # fmt: skip
+"""A search that is over leaves no trial running: how such a one ended is not known."""
+LEVELS = 2
+
+
+def folders(path: str) -> list[str]:
+    """The folders of searches in a folder, down to two levels."""
+    found = []
+    for folder, below, files in os.walk(path):
+        below.sort()
+        is_search = ORACLE in files or any(
+            os.path.isfile(os.path.join(folder, name, TRIAL)) for name in below
+        )
+        if is_search:
+            found.append(folder)
+        if is_search or os.path.relpath(folder, path).count(os.sep) >= LEVELS - 1:
+            below.clear()
+    return found
+
+
+def read(path: str) -> Iterator[Training | Unread]:
+    """The searches in a folder, and the trials that could not be read."""
+    for folder in folders(path):
+        yield from _search(os.path.realpath(folder))
+
+
+def _search(folder: str) -> Iterator[Training | Unread]:
+    oracle: dict[str, Any] = {}
+    try:
+        oracle = _read(os.path.join(folder, ORACLE))
+    except FileNotFoundError:
+        pass
+    except (ValueError, OSError) as exc:
+        yield Unread(FORMAT, os.path.join(folder, ORACLE), f"it is damaged: {exc}")
+    trials, metrics = [], dict[str, str]()
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name, TRIAL)
+        if not os.path.isfile(path):
+            continue
+        try:
+            told = _read(path)
+            trials.append(_trial(name, told))
+            metrics |= {
+                metric: held.get("direction")
+                for metric, held in ((told.get("metrics") or {}).get("metrics") or {}).items()
+            }
+        except (ValueError, OSError, AttributeError, TypeError) as exc:
+            yield Unread(FORMAT, path, f"it is damaged: {exc}")
+    if not trials:
+        return
+    # The folder does not tell the objective; a search by one metric alone leaves no doubt.
+    only = next(iter(metrics)) if len(metrics) == 1 else None
+    yield Training(
+        FORMAT,
+        folder,
+        folder,
+        os.path.basename(folder),
+        has_run=False,
+        search=Search(
+            os.path.basename(folder),
+            only,
+            metrics[only] if only else None,
+            trials,
+            space=(oracle.get("hyperparameters") or {}).get("space"),
+        ),
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    if not isinstance(found, dict):
+        raise ValueError("it holds no object")
+    return found
+
+
+def _trial(folder: str, told: dict[str, Any]) -> Trial:
+    score, step = told.get("score"), told.get("best_step")
+    return Trial(
+        str(told.get("trial_id", folder.removeprefix("trial_"))),
+        STATUS.get(str(told.get("status"))),
+        score if isinstance(score, (int, float)) else None,
+        dict((told.get("hyperparameters") or {}).get("values") or {}),
+        step if isinstance(step, int) else None,
+        told.get("message"),
+    )

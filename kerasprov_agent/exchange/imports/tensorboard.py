@@ -1,0 +1,271 @@
+"""Trainings in folders of TensorBoard: which event files belong together.
+
+People use a folder again: each event file has its own beginning, steps that go back begin another
+training, and files of training and validation are paired by time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from kerasprov_agent.exchange.imports import event_files
+from kerasprov_agent.exchange.imports.event_files import Events
+from kerasprov_agent.exchange.imports.found import Training, Unread, finish, run_values, utc
+from kerasprov_agent.exchange.imports.points import Point, sort_out
+
+FORMAT = "TensorBoard"
+
+MARK = "tfevents"
+SUBSETS = {"train": "", "validation": "val_"}
+"""Folders of Keras' callback, and what its metrics are called in the log of `fit`."""
+OTHERS = {"val": "val_", "test": "test_", "eval": "test_", "metrics": ""}
+"""Folders that people write beside these."""
+OF_EPOCHS = "epoch_"
+"""What tags of Keras' callback begin with where they are by epoch."""
+SLACK = 60.0
+"""Seconds that may lie between what two writers of one training wrote."""
+
+
+def is_folder(path: str) -> bool:
+    """Whether event files lie in a folder or below it."""
+    return any(MARK in name for _, _, files in os.walk(path) for name in files)
+
+
+def read(path: str) -> Iterator[Training | Unread]:
+    """The trainings below a folder, or in one event file, and what could not be read."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    files = _files(path)
+    folders = {os.path.dirname(os.path.realpath(file)) for file in files}
+    for file in files:
+        folder = os.path.dirname(os.path.realpath(file))
+        parent, name = os.path.split(folder)
+        subset = SUBSETS.get(name)
+        if subset is None and (
+            parent in folders or any(os.path.isdir(os.path.join(parent, one)) for one in SUBSETS)
+        ):
+            subset = OTHERS.get(name)
+        place = folder if subset is None else parent
+        groups.setdefault(place, []).append((subset or "", file))
+    for folder, members in sorted(groups.items()):
+        yield from _group(folder, members)
+
+
+def _files(path: str) -> list[str]:
+    if os.path.isfile(path):
+        return [path]
+    return sorted(
+        os.path.join(folder, name)
+        for folder, _, files in os.walk(path)
+        for name in files
+        if MARK in name
+    )
+
+
+@dataclass
+class _Segment:
+    """A part of a file in which no step goes back: what one training wrote there."""
+
+    subset: str
+    events: Events
+    place: int
+    """Its number within the file."""
+    scalars: list[tuple[str, Point]] = field(default_factory=list)
+
+    @property
+    def start(self) -> float:
+        """Seconds since 1970 UTC of what was written first."""
+        moments = [point.at for _, point in self.scalars if point.at is not None]
+        return min(moments) if moments else self.events.first or 0.0
+
+    @property
+    def end(self) -> float:
+        moments = [point.at for _, point in self.scalars if point.at is not None]
+        return max(moments) if moments else self.events.ended or self.start
+
+    @property
+    def key(self) -> str:
+        """What tells the training of which it is the main part from all others."""
+        name = os.path.basename(self.events.path)
+        return f"{name}\n{self.events.first}" + (f"\n{self.place}" if self.place else "")
+
+    def steps(self) -> dict[str, tuple[int, int]]:
+        """The first and the last step of each tag, with its subset."""
+        found: dict[str, tuple[int, int]] = {}
+        for tag, point in self.scalars:
+            first, last = found.get(self.subset + tag, (point.step, point.step))
+            found[self.subset + tag] = min(first, point.step), max(last, point.step)
+        return found
+
+
+@dataclass
+class _Parts:
+    """What the writers of one training wrote."""
+
+    segments: list[_Segment] = field(default_factory=list)
+
+    def follows(self, segment: _Segment) -> bool | None:
+        """Whether a part goes on exactly where this ends; None: it would go back."""
+        last: dict[str, int] = {}
+        for one in self.segments:
+            for tag, (_, step) in one.steps().items():
+                last[tag] = max(step, last.get(tag, step))
+        exact = False
+        for tag, (first, _) in segment.steps().items():
+            if tag in last:
+                if first <= last[tag]:
+                    return None
+                exact = first == last[tag] + 1
+        return exact
+
+    def shares(self, segment: _Segment) -> bool:
+        """Whether a part has tags that this has, too."""
+        return any(segment.steps().keys() & one.steps().keys() for one in self.segments)
+
+    def overlap(self, segment: _Segment) -> float:
+        """Seconds in which both were written; negative: so many lie between them."""
+        start = min(one.start for one in self.segments)
+        end = max(one.end for one in self.segments)
+        return min(end, segment.end) - max(start, segment.start)
+
+
+def _segments(subset: str, events: Events) -> list[_Segment]:
+    by_epoch = any(tag.startswith(OF_EPOCHS) for tag, _ in events.scalars)
+    found = [_Segment(subset, events, 0)]
+    last: dict[str, int] = {}
+    for tag, point in events.scalars:
+        counts = tag.startswith(OF_EPOCHS) or not by_epoch
+        if counts and point.step < last.get(tag, point.step):
+            found.append(_Segment(subset, events, len(found)))
+            last.clear()
+        last[tag] = point.step
+        found[-1].scalars.append((tag, point))
+    return found
+
+
+def _group(folder: str, members: list[tuple[str, str]]) -> Iterator[Training | Unread]:
+    """The trainings of one folder."""
+    segments: list[_Segment] = []
+    for subset, file in members:
+        events = event_files.load(file)
+        if events.scalars or events.hyperparameters:
+            segments += _segments(subset, events)
+        elif events.problem:
+            yield Unread(FORMAT, os.path.realpath(file), events.problem)
+    trainings = _joined(segments)
+    keys = {_main(parts).key for parts in trainings}
+    for place, parts in enumerate(trainings):
+        former = _former_keys(parts, segments if place == 0 else [])
+        yield _training(folder, parts, [key for key in former if key not in keys])
+
+
+def _joined(segments: list[_Segment]) -> list[_Parts]:
+    """Which parts are of one training: the order of files on the disk does not matter."""
+    found: list[_Parts] = []
+    # What was written to validate, or tells settings, belongs to a training that is there already.
+    for segment in sorted(
+        segments, key=lambda one: (not one.scalars, bool(one.subset), one.start, one.key)
+    ):
+        parts = _parts_of(segment, segments, found)
+        if parts is None:
+            found.append(_Parts([segment]))
+        else:
+            parts.segments.append(segment)
+    return sorted(found, key=lambda parts: min(one.start for one in parts.segments))
+
+
+def _parts_of(segment: _Segment, segments: list[_Segment], found: list[_Parts]) -> _Parts | None:
+    """The training that a part belongs to; None: another one begins with it."""
+    if not segment.scalars:
+        unsettled = [
+            parts
+            for parts in found
+            if not any(one.events.hyperparameters for one in parts.segments)
+        ]
+        return max(unsettled, key=lambda parts: parts.overlap(segment), default=None)
+    fitting = [parts for parts in found if parts.follows(segment) is not None]
+    beside = [
+        parts
+        for parts in fitting
+        if not parts.shares(segment)
+        and (parts.overlap(segment) >= -SLACK or _is_only(segment, segments, found))
+    ]
+    if beside:
+        return max(beside, key=lambda parts: parts.overlap(segment))
+    going_on = [parts for parts in fitting if parts.shares(segment)]
+    exactly = [parts for parts in going_on if parts.follows(segment)]
+    latest = [parts for parts in going_on if parts is found[-1]]
+    return next(iter(exactly[::-1] or latest), None)
+
+
+def _is_only(segment: _Segment, segments: list[_Segment], found: list[_Parts]) -> bool:
+    """Whether a part of validation can belong to one training only, whatever the clocks say."""
+    same = [one for one in segments if one.subset == segment.subset]
+    return bool(segment.subset) and len(found) == len(same) == 1
+
+
+def _main(parts: _Parts) -> _Segment:
+    """The part by which a training is known."""
+    return min(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
+
+
+def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
+    main = _main(parts)
+    segments = sorted(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
+    series: dict[str, list[Point]] = {}
+    sure: dict[str, None] = {}
+    hyperparameters: dict[str, object] = {}
+    for segment in segments:
+        hyperparameters |= segment.events.hyperparameters
+        for tag, point in segment.scalars:
+            name = segment.subset + tag.removeprefix(OF_EPOCHS)
+            series.setdefault(name, []).append(point)
+            if tag.startswith(OF_EPOCHS):
+                sure[name] = None
+    values = run_values(hyperparameters)
+    found = sort_out(series, values.get("epochs_planned"), sure)
+    repairs = found.repairs
+    if found.epochs and not sure:
+        repairs = ["steps are taken for epochs", *repairs]
+    told = [segment.events for segment in segments]
+    started = next((one.started for one in told if one.started is not None), None)
+    if started is None:
+        # Of the first training in a file the file's own beginning is known.
+        started = main.events.first if main.place == 0 else main.start
+    ended = next((one.ended for one in told if one.ended is not None), found.last_at)
+    problems = [
+        f"{os.path.basename(one.path)}: {one.problem}" for one in told if one.problem is not None
+    ]
+    return finish(
+        Training(
+            FORMAT,
+            folder,
+            main.key,
+            os.path.basename(folder),
+            status=next((one.status for one in told if one.status is not None), None),
+            started_at=utc(started) if started is not None else None,
+            ended_at=utc(ended) if ended is not None else None,
+            values=values,
+            params=dict(hyperparameters),
+            epochs=found.epochs,
+            tests=found.tests,
+            repairs=repairs,
+            left_out=found.left_out + problems,
+            former_keys=former_keys,
+        )
+    )
+
+
+def _former_keys(parts: _Parts, all_segments: list[_Segment]) -> list[str]:
+    """Validation by itself, and how a whole folder was known before trainings were told apart.
+
+    all_segments: of the folder, for the first training in it.
+    """
+    keys = [one.key for one in parts.segments if one.subset]
+    for some in (parts.segments, all_segments):
+        names = [os.path.basename(one.events.path) for one in some]
+        moments = [one.events.first for one in some if one.events.first is not None]
+        if names and moments:
+            keys.append(f"{min(names)}\n{min(moments)}")
+    return list(dict.fromkeys(keys))
