@@ -197,7 +197,7 @@ _FILTER = ("ignore", None, OurWarning, None, 0)
 
 
 def _silenced() -> list[Any] | None:
-    """Keep warnings of this thread to ourselves: what warns in our code would not without us.
+    """Hide warnings that our own code causes on this thread; the program alone would show none.
 
     `warnings.catch_warnings` would forget which of the program's warnings were shown already, and
     would silence other threads. Returns the filters to be put right; None: it is so already.

@@ -48,7 +48,7 @@ class Arming:
 def watch(spawn: Any) -> None:
     """Add to what `multiprocessing.spawn`, or loky's like it, hands to its children.
 
-    Children that are forked inherit all but whose they are.
+    A forked child inherits everything except its parent's id.
     """
     identity.watch_forks()
     original = getattr(spawn, "get_preparation_data", None)

@@ -91,7 +91,7 @@ def trace(go_on: Callable[[], bool]) -> bool:
 
 
 def _trace_to_the_end(recorder: Recorder, limit: float = math.inf) -> None:
-    """What was seen is written down whatever it takes; hashing has its time."""
+    """Record every file seen; hash only for `hash_seconds`."""
     seconds = min(recorder.execution.settings.hash_seconds, limit)
     go_on = clock.deadline(seconds)
     # What the thread has in hand, it may still be writing.

@@ -15,7 +15,7 @@ DERIVED = (
     "SELECT {} FROM derived d JOIN entity e ON e.id = d.entity_id WHERE e.execution_id = ? "
     "AND coalesce(d.confidence, '') <> 'read_before' ORDER BY e.seen_at"
 )
-"""What came of what. That a file was read before is no reason to say that something came of it."""
+"""Derivations, except `read_before`: that a file was read earlier proves nothing."""
 
 
 def entities(scope: Scope) -> Iterator[Statement]:

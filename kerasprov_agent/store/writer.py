@@ -19,7 +19,7 @@ from kerasprov_agent.store.copying import copy_execution
 from kerasprov_agent.store.operations import Catalogue, Operation, apply
 
 CHECK_SECONDS = 1.0
-"""How often it is made sure that the path still leads to the open file; epochs may be faster."""
+"""Seconds between checks that `path` is still the file that we have open."""
 MEMORY_LIMIT = 20_000
 """So many operations are kept in memory while neither database nor spool takes any."""
 PAUSES = (0.0, 0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

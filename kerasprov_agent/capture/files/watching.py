@@ -234,7 +234,7 @@ class quiet:
     """A context in which this thread's opening of files is not noted: ours, or Keras' own."""
 
     def __enter__(self) -> None:
-        # One that is never left, since recording was switched off in it, ends with the agent.
+        # If recording is switched off inside the block, `__exit__` never runs; `stop()` resets it.
         self._depths = _quiet
         self._depths.depth = getattr(self._depths, "depth", 0) + 1
 

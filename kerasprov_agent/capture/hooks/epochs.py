@@ -199,7 +199,11 @@ def _metrics(epoch: Epoch, callbacks: Any) -> dict[str, Any]:
 
 
 def _steps(call: calls.Fit, epoch: Epoch) -> int | None:
-    """Steps of the epoch; of several in one execution Keras tells the last one's end too high."""
+    """The steps of the epoch.
+
+    With `steps_per_execution` > 1 Keras reports a last batch number that is too high, so the
+    planned count is used.
+    """
     planned = (getattr(call.callbacks, "params", None) or {}).get("steps")
     if (getattr(call.model, "steps_per_execution", None) or 1) != 1:
         return integer(planned)

@@ -31,7 +31,7 @@ PARTS_LIMIT = 64
 PIECES_LIMIT = 1_000_000
 """So many files of which each held one row, as images do, are remembered."""
 LEAST_SHARE = 0.25
-"""A match by chance of a few rows is none: this share of those expected must be there ..."""
+"""Minimum share of the expected rows that must match; fewer may be chance ..."""
 LEAST_ROWS = 3
 """... and so many."""
 LEAVES_LIMIT = 64

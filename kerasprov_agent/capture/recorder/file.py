@@ -35,7 +35,7 @@ class File:
         self.hashed = False
         self.origins: list[Origin] = []
         self.pinned = False
-        """Something came from it, or it is of a kind of its own: it stays when files are folded."""
+        """Never folded into a set: something was derived from it, or it has a role."""
         self.shared = False
         """Several activities used it by itself: it stays an entity, and is a member of sets too."""
 
