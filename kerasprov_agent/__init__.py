@@ -23,7 +23,7 @@ from __future__ import annotations
 import sys
 
 from kerasprov_agent import clock, guard, settings
-from kerasprov_agent.capture import import_hook, worker
+from kerasprov_agent.capture import import_hook, lifetime, worker
 from kerasprov_agent.capture.files import watching
 from kerasprov_agent.version import __version__
 
@@ -65,11 +65,6 @@ SPAWNING = (
     "joblib.externals.loky.backend.spawn",
 )
 """What starts children of this process that are to be armed too; joblib has a loky of its own."""
-ENDING = (
-    ("capture.hooks", "remove"), ("capture.patching.functions", "remove"),
-    ("capture.children", "remove"), ("capture.session", "finish"), ("capture.origins", "forget"),
-    ("capture.tags", "forget"),
-)  # fmt: skip
 LOOKING = {
     "open": "read.notebook", "provenance": "documents", "write_provenance": "documents",
 }  # fmt: skip
@@ -83,10 +78,10 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    watching.wake, worker.session = worker.start, _session
-    worker.watch_forks()
+    worker.load_session_by(_session)
+    lifetime.watch_forks()
     worker.watch_last()
-    watching.start()
+    watching.start(worker.start)
     hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
     import_hook.watch(hooks | dict.fromkeys(DATA_PACKAGES, _follow))
 
@@ -97,10 +92,7 @@ def stop() -> None:
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
     guard.always(import_hook.unwatch)
-    for name, act in ENDING:
-        module = import_hook.loaded(name)
-        if module is not None:
-            guard.always(getattr(module, act))
+    lifetime.stopping()
     watching.stop()
 
 

@@ -11,7 +11,6 @@ program: dict[str, str] = {}
 
 _own: str | None = None
 _parent: str | None = None
-_watching = False
 
 
 def uuid7() -> str:
@@ -66,15 +65,8 @@ def inherit(parent_id: str) -> None:
     _parent = parent_id
 
 
-def watch_forks() -> None:
-    """Let forked children know whose they are."""
-    global _watching
-    if not _watching and hasattr(os, "register_at_fork"):
-        _watching = True
-        os.register_at_fork(before=own, after_in_child=_forked)
-
-
-def _forked() -> None:
+def forked() -> None:
+    """In a forked child: this is another process, whose parent is known."""
     global _own, _parent
     _parent, _own = own(), None
 

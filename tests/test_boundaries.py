@@ -110,3 +110,23 @@ def test_the_house_has_few_floors() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     for folder in folders - {PACKAGE, PACKAGE / "documents" / "picture"}:
         assert f"`{folder.relative_to(PACKAGE).as_posix()}/`" in text or "imports" in folder.name
+
+
+def test_no_module_rebinds_what_is_in_another() -> None:
+    for module in MODULES:
+        path = ROOT / (module.replace(".", "/") + ".py")
+        path = path if path.exists() else path.with_suffix("") / "__init__.py"
+        tree = ast.parse(path.read_text())
+        names = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if f"{node.module}.{alias.name}" in MODULES
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                owner = node.value
+                assert not (isinstance(owner, ast.Name) and owner.id in names), (
+                    module, ast.unparse(node),
+                )  # fmt: skip

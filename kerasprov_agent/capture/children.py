@@ -50,7 +50,6 @@ def watch(spawn: Any) -> None:
 
     A forked child inherits everything except its parent's id.
     """
-    identity.watch_forks()
     original = getattr(spawn, "get_preparation_data", None)
     if original is None:
         return

@@ -8,14 +8,13 @@ whose end is then written again.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent import clock, guard, identity
-from kerasprov_agent.capture import worker
+from kerasprov_agent.capture import lifetime, worker
 from kerasprov_agent.capture.files import watching
 
 if TYPE_CHECKING:
@@ -29,17 +28,10 @@ STOP_SECONDS = 1.0
 keras: dict[str, Any] = {}
 """What `describe.machine.keras` told of the Keras that was imported."""
 
-ending: list[Callable[[BaseException | None], None]] = []
-"""Called before the record of this process ends, with the exception it ends with."""
-
-forgetting: list[Callable[[], None]] = []
-"""Called in a forked child, and when the agent stops: nothing is in progress any more."""
-
 _current: Recorder | None = None
 _lock = threading.Lock()
 _tracing = threading.Lock()
 """Held by the thread beside the program's while it writes something down."""
-_watching = False
 _raised: BaseException | None = None
 _leaving = False
 """Whether Python ends: the end of the record has been written, or there was no record yet."""
@@ -52,10 +44,9 @@ def current() -> Recorder:
         if _current is None:
             from kerasprov_agent.capture.recorder import Recorder
 
-            watch_forks()
+            worker.watch_end()
             _current = Recorder(keras)
-            watching.recording = True
-            watching.report_path = f"{_current.execution.settings.db}-{identity.own()}.files"
+            watching.record(f"{_current.execution.settings.db}-{identity.own()}.files")
             if _leaving:
                 _await_what_is_late(_current)
             else:
@@ -104,17 +95,6 @@ def _trace_to_the_end(recorder: Recorder, limit: float = math.inf) -> None:
         pass
 
 
-def watch_forks() -> None:
-    """Begin no record in a child that merely was forked."""
-    global _watching
-    worker.watch_end()
-    if not _watching:
-        _watching = True
-        if hasattr(os, "register_at_fork"):
-            identity.watch_forks()
-            os.register_at_fork(after_in_child=_forked)
-
-
 def _end_with_multiprocessing() -> None:
     """A child of multiprocessing leaves without Python's own exit, which would tell us."""
     util, parent = (
@@ -130,13 +110,12 @@ def _at_exit_of_child() -> None:
     watching.stop()
 
 
-def _forked() -> None:
-    """In the child: nothing is recorded until it trains itself, then as an execution of its own."""
+def forked() -> None:
+    """In a forked child: nothing is recorded until it trains itself, as an execution of its own."""
     global _current, _lock, _tracing, _raised
     _lock, _tracing = threading.Lock(), threading.Lock()
     _raised = None
-    for forget in forgetting:
-        forget()
+    lifetime.forgetting()
     if _current is not None:
         _current.execution.abandon()
         _current = None
@@ -158,7 +137,8 @@ def at_exit() -> None:
     if _raised is None and not hasattr(sys, "ps1"):
         # Python keeps the exception that it printed last; the interpreter ends with it.
         _raised = getattr(sys, "last_value", None)
-    _leaving, watching.wake = True, _wait
+    _leaving = True
+    watching.wake_nobody()
     _finish(_raised, at_exit=True)
 
 
@@ -166,8 +146,7 @@ def at_last() -> None:
     """The interpreter ends, and no handler is to come but those from before we were armed."""
     global _raised
     at_exit()
-    for tell in ending:
-        guard.call(tell, _raised)
+    lifetime.ending(_raised)
     if _current is None and watching.to_be_recorded and watching.has_written():
         current()
     if _current is not None and watching.pending():
@@ -182,32 +161,26 @@ def finish() -> None:
 
 def _finish(exc: BaseException | None, at_exit: bool) -> None:
     global _current
-    for tell in ending:
-        guard.call(tell, exc)
+    lifetime.ending(exc)
     worker.stop(STOP_SECONDS)
     with _lock:
         recorder = _current
         if not at_exit:
             _current = None
     if not at_exit:
-        for forget in forgetting:
-            forget()
+        lifetime.forgetting()
     if recorder is None:
         return
     recorder.execution.when_written = None
     with watching.quiet():
         guard.call(_trace_to_the_end, recorder)
-        watching.recording = at_exit
+        watching.record_ends(goes_on=at_exit)
         watching.end_reports()
         if not at_exit:
             identity.renew()
         recorder.execution.end(exc, _leaving, recorder.runs, recorder.epochs)
     if at_exit:
         _await_what_is_late(recorder)
-
-
-def _wait() -> None:
-    """No thread is begun any more: what is noted of files is written down with the next end."""
 
 
 def _await_what_is_late(recorder: Recorder) -> None:

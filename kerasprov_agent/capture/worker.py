@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import os
 from time import sleep
 
 from kerasprov_agent import guard
@@ -26,14 +25,13 @@ IDLE_ROUNDS = 5
 FORK_SECONDS = 1.0
 """A fork waits at most so long for the thread: SQLite and Python want none beside it."""
 
-session: Callable[[], Any] | None = None
-"""Gives the module `session`, loaded when there is something to record; set by arming."""
+_load_session: Callable[[], Any] | None = None
+"""Gives the module `session`, which is loaded when there is something to record."""
 
 _alive = _thread.allocate_lock()
 _wake = _thread.allocate_lock()
 _wake.acquire()
 _turn = 0
-_watching_forks = False
 _watching_end = False
 _watching_last = False
 
@@ -61,14 +59,6 @@ def stop(seconds: float) -> bool:
     return ended
 
 
-def watch_forks() -> None:
-    """No thread of ours is there while the program forks, and none is taken over."""
-    global _watching_forks
-    if not _watching_forks and hasattr(os, "register_at_fork"):
-        _watching_forks = True
-        os.register_at_fork(before=_settle, after_in_child=_forked)
-
-
 def watch_end() -> None:
     """Be told when the interpreter ends; Python has loaded `atexit` already."""
     global _watching_end
@@ -94,13 +84,15 @@ def _at_last() -> None:
         _session().at_last()
 
 
-def _settle() -> None:
+def settle() -> None:
+    """The program forks: no thread of ours is there then, and none is taken over."""
     if _alive.locked() and stop(FORK_SECONDS):
         sleep(0.001)  # the system, too, has to see that it ended
     guard.call_own(watching.expect_reports)
 
 
-def _forked() -> None:
+def forked() -> None:
+    """In a forked child: locks that the parent may hold are made anew."""
     global _alive, _wake
     _alive, _wake = _thread.allocate_lock(), _thread.allocate_lock()
     _wake.acquire()
@@ -131,6 +123,12 @@ def _step(goes_on: Callable[[], bool]) -> bool:
     return more
 
 
+def load_session_by(load: Callable[[], Any]) -> None:
+    """How the module `session` is loaded; arming says so, since that loads nothing."""
+    global _load_session
+    _load_session = load
+
+
 def _session() -> Any:
-    assert session is not None  # else nobody would be here
-    return session()
+    assert _load_session is not None  # else nobody would be here
+    return _load_session()

@@ -256,12 +256,15 @@ def test_what_is_cut_or_pasted_is_left_out_and_listed(tmp_path: Path) -> None:
     kerasprov("rename", "1", "mine", "--db", database)
     kerasprov("tag", "1", "group=a", "--db", database)
     path.write_text(
-        "epoch,loss,val_loss\n0,1.0,2.0\n1,0.5,1.25\nx,1,2\n2,0.4\n"
+        "epoch,loss,val_loss\n0,1.0,2.0\n1,0.5,1.25\nx,1,2\nnan,1,2\n2,0.4\n"
         "epoch,loss,accuracy\n0,7.0,0.5\n1,6.0,0.6\n"
     )
     first, second = taken(database, path)
     assert (first["outcome"], second["outcome"]) == ("changed", "new")
-    assert "line 4: 'x' is no epoch; line 5, 2 values: 3 columns are named" in second["left_out"]
+    assert (
+        "line 4: 'x' is no epoch; line 5: 'nan' is no epoch; line 6, 2 values: 3 columns are named"
+        in second["left_out"]
+    )
     run = kerasprov_agent.open(database).run("mine")
     assert (run.run, run.note, json.loads(run.tags)) == (1, "good", {"group": "a"})
     assert [row["val_loss"] for row in run.epochs] == [2.0, 1.25]

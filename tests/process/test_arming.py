@@ -41,7 +41,7 @@ def test_arming_imports_nothing() -> None:
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
     names = ("clock", "guard", "identity", "settings", "version", "capture", "capture.import_hook")
-    names += ("capture.files", "capture.files.marks", "capture.files.versions")
+    names += ("capture.lifetime", "capture.files", "capture.files.marks", "capture.files.versions")
     names += ("capture.files.watching", "capture.worker")
     assert ours == {"kerasprov_agent", *(f"kerasprov_agent.{name}" for name in names)}
 
@@ -223,7 +223,7 @@ except SystemExit as exc:
     assert not exc.code, exc.code
 assert not hooked and sys.meta_path == finders, (hooked, sys.meta_path)
 ours = [name for name in sys.modules if name.startswith("kerasprov_agent.capture.")]
-light = ("import_hook", "worker", "files", "files.marks", "files.versions", "files.watching")
+light = ("import_hook", "lifetime", "worker", "files", "files.marks", "files.versions", "files.watching")
 assert set(ours) <= {f"kerasprov_agent.capture.{name}" for name in light}, ours
 """
 

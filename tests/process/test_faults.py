@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kerasprov_agent
-from kerasprov_agent.capture import hooks, session
+from kerasprov_agent.capture import hooks
 from tests.conftest import TINY, python
 from tests.hooks.test_loops import loop_over
 
@@ -162,14 +162,15 @@ def test_a_fault_in_a_handler(
 
 
 EVERYWHERE = """
-import kerasprov_agent.capture.hooks as hooks, kerasprov_agent.capture.session as process
+import kerasprov_agent.capture.hooks as hooks
+from kerasprov_agent.capture import lifetime, session
 from kerasprov_agent.capture import recorder
 from kerasprov_agent.capture.files import watching
 class OursError(Exception): pass
 def fault(*a, **k): raise OursError("a defect")
 hooks.TARGETS = tuple(
     t._replace(before=t.before and fault, after=t.after and fault) for t in hooks.TARGETS)
-session.ending[:] = [fault]
+lifetime.ENDING, session.fault = (("capture.session", "fault"),), fault
 recorder.Recorder = fault
 watching._note = fault
 """
@@ -194,4 +195,3 @@ def test_faults_everywhere_leave_output_and_exit_status(tmp_path: Path) -> None:
     # One line a place, and one where it rests after three faults in a row.
     assert 1 <= len(ours) == len(set(ours)) <= 4, faulty.stderr.decode()
     assert all(b"OursError: a defect" in one or b"3 times in a row" in one for one in ours)
-    assert session.ending

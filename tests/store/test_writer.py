@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.capture.describe.machine import host, process_key
 from kerasprov_agent.errors import Unusable
+from kerasprov_agent.identity import host, process_key
 from kerasprov_agent.store import database, reading, schema, spool
 from kerasprov_agent.store.operations import Operation, insert, measured, update
 from kerasprov_agent.store.writer import Writer

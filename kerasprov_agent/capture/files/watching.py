@@ -59,15 +59,15 @@ class Seen:
 
 
 def _nothing() -> None:
-    """Until the hooks are there."""
+    """Until somebody tells, or listens."""
 
 
 activity: Callable[[], str | None] = _nothing
-"""What goes on in this thread: the id of a run, an evaluation, ...; put here by the hooks."""
+"""What goes on in this thread: the id of a run, an evaluation, ...; see `ask_hooks`."""
 step: Callable[[], str | None] = _nothing
-"""The step of the program's own in which this thread's work is done; put here by the first."""
+"""The step of the program's own in which this thread's work is done; see `ask_steps`."""
 wake: Callable[[], None] = _nothing
-"""Called where what was noted should be written down; must neither wait nor raise."""
+"""Called where what was noted should be written down; see `start`."""
 recording = False
 """Whether this process has a record."""
 to_be_recorded = False
@@ -96,10 +96,10 @@ _on = False
 _installed = False
 
 
-def start() -> None:
-    """Watch from now on."""
-    global _on, _installed, _outside, _caches
-    _on = True
+def start(wake_worker: Callable[[], None]) -> None:
+    """Watch from now on; `wake_worker` is called for each file, and must neither wait nor raise."""
+    global _on, _installed, _outside, _caches, wake
+    _on, wake = True, wake_worker
     if not _installed:
         _installed = True
         _outside = _prefixes()
@@ -113,6 +113,39 @@ def stop() -> None:
     _on = False
     _quiet = _thread._local()
     forget()
+
+
+def wake_nobody() -> None:
+    """No thread is begun any more: what is noted is written down with the next end."""
+    global wake
+    wake = _nothing
+
+
+def ask_hooks(tell: Callable[[], str | None]) -> None:
+    """The hooks are there, and tell what goes on in a thread."""
+    global activity
+    activity = tell
+
+
+def ask_steps(tell: Callable[[], str | None]) -> bool:
+    """The first step begins: they tell from now on; False: they did already."""
+    global step
+    if step is tell:
+        return False
+    step = tell
+    return True
+
+
+def record(report: str) -> None:
+    """This process has a record; children tell of their files in `report`."""
+    global recording, report_path
+    recording, report_path = True, report
+
+
+def record_ends(goes_on: bool) -> None:
+    """The record has ended; `goes_on`: what comes late is added to it."""
+    global recording
+    recording = goes_on
 
 
 def forget() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import session
+from kerasprov_agent.capture import session, worker
 from kerasprov_agent.capture.describe import machine
 from kerasprov_agent.capture.files import watching
 from kerasprov_agent.capture.hooks import (
@@ -127,8 +127,8 @@ def install(package: Any) -> None:
     if not tuner:
         facts = guard.attempt(machine.keras, package) or {}
         session.keras_imported(facts)
-        session.watch_forks()
-        watching.activity = calls.activity
+        worker.watch_end()
+        watching.ask_hooks(calls.activity)
     wrapping.switch(True)
     for target in TUNER_TARGETS if tuner else TARGETS:
         guard.call(_apply, target, package.__name__, facts)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType, ref
 
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.hooks.weak import ByIdentity, Objects
 from kerasprov_agent.capture.recorder import Recorder, Run
+
+if TYPE_CHECKING:
+    from kerasprov_agent.capture.device.gpu import Sampler
+    from kerasprov_agent.capture.hooks.changes import Watch
+    from kerasprov_agent.capture.hooks.epochs import Epoch
+    from kerasprov_agent.capture.hooks.optimizers import Held
 
 settling: list[Callable[[Any], None]] = []
 """Told of a model with which something new begins: a loop that trained it is over."""
@@ -45,15 +50,15 @@ class Fit:
         self._callbacks: ReferenceType[Any] | None = None
         self.feed_facts: dict[str, Any] | None = None
         self.validation_facts: dict[str, Any] | None = None
-        self.epoch: Any = None
+        self.epoch: Epoch | None = None
         self.described = False
         self.gpus: list[int] = []
-        self.sampler: Any = None
+        self.sampler: Sampler | None = None
         self.first_epoch = 0
         self.last_epoch: int | None = None
         self.last_loss: Any = None
-        self.optimizers: list[Any] = []
-        self.watch: Any = None
+        self.optimizers: list[Held] = []
+        self.watch: Watch | None = None
         self.bypassed = False
 
     @property
@@ -201,6 +206,3 @@ def forget() -> None:
     _stack.calls.clear()
     _fits.clear()
     _models.clear()
-
-
-session.forgetting.append(forget)

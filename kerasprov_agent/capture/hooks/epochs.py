@@ -95,7 +95,8 @@ def after_begin(
     call = calls.fit_of(callbacks)
     if epoch is None or call is None or exc is not None:
         return
-    call.watch.look_at_begin(epoch.number)
+    if call.watch is not None:
+        call.watch.look_at_begin(epoch.number)
     _count_steps(callbacks, epoch)
     epoch.begun = perf_counter()
 
@@ -163,7 +164,7 @@ def after_epoch(
     training.write_feeds(call)
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
-    rate, rate_after = call.watch.rates(epoch.number)
+    rate, rate_after = call.watch.rates(epoch.number) if call.watch else (None, None)
     row = {
         "epoch": epoch.number,
         "started_at": epoch.started_at,
@@ -178,7 +179,8 @@ def after_epoch(
     }
     if call.gpus:
         row["gpu_allocated_seconds"] = (epoch.ended - epoch.begun) * len(call.gpus)
-        row.update(call.sampler.between(epoch.begun, epoch.ended))
+        if call.sampler is not None:
+            row.update(call.sampler.between(epoch.begun, epoch.ended))
     metrics = _metrics(epoch, callbacks)
     call.last_epoch, call.last_loss = epoch.number, metrics.get("loss")
     call.recorder.epoch_ended(call.run, row, metrics)

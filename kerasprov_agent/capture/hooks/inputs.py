@@ -7,7 +7,7 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import origins, session
+from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import loaders
 from kerasprov_agent.capture.files import watching
 from kerasprov_agent.capture.recorder import Recorder
@@ -70,4 +70,6 @@ def forget_codes(data_id: str | None) -> None:
             del watching.input_code[code]
 
 
-session.forgetting.append(watching.input_code.clear)
+def forget() -> None:
+    """In a forked child, or when the record has ended: no input is in use."""
+    watching.input_code.clear()

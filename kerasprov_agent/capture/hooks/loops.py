@@ -297,6 +297,4 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
             state.state_id = loop.recorder.model_changed(loop.run, state.state_id, True)
 
 
-session.ending.append(finish)
-session.forgetting.append(forget)
 calls.settling.append(settle)

@@ -96,6 +96,3 @@ def after_trial_end(trial: Any, tuner: Any, _result: Any, _exc: BaseException | 
 def forget() -> None:
     """In a forked child: these are the parent's."""
     _stack.searches.clear()
-
-
-session.forgetting.append(forget)

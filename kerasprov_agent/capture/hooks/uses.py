@@ -107,7 +107,3 @@ def forget() -> None:
     """In a forked child: these are the parent's."""
     _uses.clear()
     _open.clear()
-
-
-session.ending.append(finish)
-session.forgetting.append(forget)

@@ -304,11 +304,7 @@ def _of_pieces(rows: Any) -> Iterator[Origin]:
         yield Origin(tuple(sorted(found, key=lambda file: file[0])), CONTENT_MATCH)
 
 
-def _forked() -> None:
-    """In a child: another thread of the parent's may have held the lock."""
+def forked() -> None:
+    """In a forked child: another thread of the parent's may have held the lock."""
     global _lock
     _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)

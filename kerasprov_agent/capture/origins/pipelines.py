@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import origins, session
+from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
 from kerasprov_agent.capture.files import hashing, versions, watching
 from kerasprov_agent.capture.files.versions import Version
@@ -164,9 +164,6 @@ def _tell(paths: list[str], found: list[Origin], activity: str | None) -> None:
         watching.note_origins(path, other, activity)
 
 
-def _finish(_exc: BaseException | None) -> None:
+def finish(_exc: BaseException | None) -> None:
+    """The record ends: what is still open is told of."""
     settle()
-
-
-session.ending.append(_finish)
-session.forgetting.append(forget)

@@ -25,9 +25,8 @@ class Step:
         self.recorder = session.current()
         self.recorder.files_seen()
         self.id = self.recorder.step_started(name, _told(attributes))
-        if watching.step is not current:  # none yet, or others before a fork or a stop
+        if watching.ask_steps(current):  # none yet, or others before a fork or a stop
             _under_way.clear()
-            watching.step = current
         self._outer = _here.get()
         _under_way[self.id] = current()
         _here.set(self.id)

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import origins, session
+from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
 from kerasprov_agent.capture.files import versions, watching
 from kerasprov_agent.capture.files.versions import Version
@@ -228,7 +228,8 @@ def _tensor(values: bytes) -> Any:
     return tensorflow.make_ndarray(proto) if proto.dtype and proto.tensor_content else None
 
 
-def _finish(_exc: BaseException | None) -> None:
+def finish(_exc: BaseException | None) -> None:
+    """The record ends: what is still open is told of."""
     settle()
     while _open:
         _open.popitem()[1][1].tell()
@@ -238,7 +239,3 @@ def forget() -> None:
     """In a forked child, or when the agent stops: what was written is the parent's, or told of."""
     _open.clear()
     _over.clear()
-
-
-session.ending.append(_finish)
-session.forgetting.append(forget)

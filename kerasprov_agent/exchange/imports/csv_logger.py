@@ -179,7 +179,8 @@ def _runs(text: str, table: _Table) -> tuple[list[_Rows], list[str], list[str]]:
         number: Any = len(runs[-1].epochs) if runs else 0
         if column is not None:
             number = value(row[column], table.has_comma)
-            if not isinstance(number, (int, float)) or number != int(number):
+            number = whole(number) if isinstance(number, float) else number
+            if not isinstance(number, int):
                 lost.append(f"line {place}: {row[column]!r} is no epoch")
                 continue
         _add(runs, int(number), told)

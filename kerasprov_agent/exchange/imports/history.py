@@ -17,9 +17,10 @@ def read(path: str, document: Any) -> Iterator[Training]:
     inner = document.get("history") if isinstance(document, dict) else None
     params = document.get("params") if isinstance(document, dict) else None
     curves = _curves(inner if isinstance(inner, dict) else document)
-    numbers = document.get("epoch") if isinstance(inner, dict) else None
+    told = document.get("epoch") if isinstance(inner, dict) else None
     count = max(map(len, curves.values()))
-    if not (isinstance(numbers, list) and len(numbers) == count):
+    numbers = [one for one in told if isinstance(one, int)] if isinstance(told, list) else []
+    if len(set(numbers)) != count:
         numbers = list(range(count))
     epochs = [
         Epoch(
