@@ -33,6 +33,19 @@ with kerasprov_agent.tag(token="abc123", shape=(2, 3), odd=object()):
 thread = threading.Thread(target=lambda: (kerasprov_agent.tag("thread", own=True), fit()))
 thread.start()
 thread.join()
+ready, go = threading.Event(), threading.Event()
+def later():
+    with kerasprov_agent.tag(over=True):
+        pass
+    ready.set()
+    go.wait()
+    fit()
+thread = threading.Thread(target=later)
+thread.start()
+ready.wait()
+kerasprov_agent.tag("said by main later")
+go.set()
+thread.join()
 kerasprov_agent.tag("caf\\udce9", fold=None)
 fit()
 kerasprov_agent.tag(17)
@@ -55,6 +68,7 @@ def test_names_and_tags_of_runs(tmp_path: Path) -> None:
         ("tagged within", {"group": "a", "token": "[redacted]", "shape": [2, 3],
                            "odd": "<object>", "reached": 1}),
         ("thread", {"group": "a", "fold": 1, "own": True}),
+        ("said by main later", {"group": "a", "fold": 1}),
         (r"caf\udce9", {"group": "a"}),
         ("train-2", program),
     ]  # fmt: skip

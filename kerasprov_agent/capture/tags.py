@@ -46,10 +46,19 @@ def forget() -> None:
     _hold(NOTHING)
 
 
-def _hold(what: Said) -> None:
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _held() -> Said | None:
+    """What this thread itself has said; None: nothing."""
+    return _said_by_main if _is_main() else _threads.said
+
+
+def _hold(what: Said | None) -> None:
     global _said_by_main
-    if threading.current_thread() is threading.main_thread():
-        _said_by_main = what
+    if _is_main():
+        _said_by_main = what or NOTHING
     else:
         _threads.said = what
 
@@ -57,7 +66,7 @@ def _hold(what: Said) -> None:
 class Tagged:
     """What `kerasprov_agent.tag` returns; as a context manager it ends what was said."""
 
-    def __init__(self, before: Said) -> None:
+    def __init__(self, before: Said | None) -> None:
         self._before = before
 
     def __enter__(self) -> Tagged:
@@ -75,12 +84,12 @@ class Tagged:
 def say(name: str | None, tags: Mapping[str, Any]) -> Tagged:
     """See `kerasprov_agent.tag`."""
     name = name if isinstance(name, str) and name.strip() else None
-    before = said()
+    before = _held()
     if not settings.disabled():
         calls = import_hook.loaded("capture.hooks.calls")
         fit = guard.attempt(calls.enclosing_fit) if calls is not None else None
         if fit is None:
-            _hold(before.and_also(name, tags))
+            _hold(said().and_also(name, tags))
         else:
             guard.call(fit.recorder.run_tagged, fit.run, name, tags)
     return Tagged(before)

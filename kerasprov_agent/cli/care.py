@@ -78,7 +78,9 @@ def tag(run: str, tags: tuple[str, ...], db: str, program: bool) -> None:
             raise KerasProvError(f"{text!r} is not of the form KEY=VALUE")
     with open_record(db) as record:
         execution_id, run_id = record.find_execution(run)
-    of_program = program or run_id is None
+        (row,) = record.query("SELECT kind FROM executions WHERE id = ?", (execution_id,))
+    # Importing again replaces what is known of an imported program, not what its run was given.
+    of_program = run_id is None or (program and row["kind"] != "import")
     if pairs:
         given = {key.strip(): value or None for key, _, value in pairs}
         if of_program:

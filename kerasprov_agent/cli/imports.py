@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
 from kerasprov_agent.read.record import Row
+
+if TYPE_CHECKING:
+    from kerasprov_agent.exchange.imports.found import Training, Unread
 
 NOT_READ = "not read"
 NAMED = 3
@@ -35,37 +40,14 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     outcomes = imports.store(db, found) if found else []
     trainings = [one for one in found if isinstance(one, Training)]
     unread = [one for one in found if isinstance(one, Unread)]
-    rows: list[Row] = [
-        {
-            "name": training.label,
-            "from": training.format,
-            "epochs": len(training.epochs),
-            "tests": len(training.tests),
-            **({"trials": len(training.search.trials)} if training.search else {}),
-            "outcome": outcome,
-            "mended": "; ".join(training.repairs) or None,
-            "left_out": "; ".join(training.left_out) or None,
-        }
-        for training, outcome in zip(trainings, outcomes, strict=True)
-    ]
-    rows += [
-        {"name": one.path, "from": one.format, "outcome": NOT_READ, "left_out": one.reason}
-        for one in unread
-    ]
+    rows = [*map(_row, trainings, outcomes), *map(_unread_row, unread)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     rows = [{name: row.get(name) for name in columns} for row in rows]
     if form is not None or not rows:
         print_rows(rows, form, "There is no training in it.")
         return
     print_rows([{k: v for k, v in row.items() if k not in TOLD_BELOW} for row in rows], form, "")
-    told: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        for name, word in TOLD_BELOW.items():
-            if row.get(name):
-                told.setdefault((word, str(row[name])), []).append(str(row["name"]))
-    for (word, text), names in told.items():
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        say(f"  {', '.join(names[:NAMED])}{more}, {word}: {text}")
+    _say_below(rows)
     runs = sum(training.has_run for training in trainings)
     epochs = sum(len(training.epochs) for training in trainings)
     new, known = outcomes.count(imports.NEW), outcomes.count(imports.KNOWN)
@@ -75,6 +57,35 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     parts = sum(len(one.left_out) for one in trainings) + len(unread)
     if parts:
         say(f"Left out: {parts}; the reasons are above, and in the view imports.")
+
+
+def _row(training: Training, outcome: str) -> Row:
+    return {
+        "name": training.label,
+        "from": training.format,
+        "epochs": len(training.epochs),
+        "tests": len(training.tests),
+        **({"trials": len(training.search.trials)} if training.search else {}),
+        "outcome": outcome,
+        "mended": "; ".join(training.repairs) or None,
+        "left_out": "; ".join(training.left_out) or None,
+    }
+
+
+def _unread_row(one: Unread) -> Row:
+    return {"name": one.path, "from": one.format, "outcome": NOT_READ, "left_out": one.reason}
+
+
+def _say_below(rows: list[Row]) -> None:
+    """What was corrected and left out: a line for all runs of which the same is to be said."""
+    names_of: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for name, word in TOLD_BELOW.items():
+            if row.get(name):
+                names_of.setdefault((word, str(row[name])), []).append(str(row["name"]))
+    for (word, text), names in names_of.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        say(f"  {', '.join(names[:NAMED])}{more}, {word}: {text}")
 
 
 COMMANDS = (import_,)

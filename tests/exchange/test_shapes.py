@@ -83,11 +83,15 @@ def test_a_folder_that_was_used_again_has_several_trainings(
     if order != "together":
         for file in files if order == "one by one" else files[::-1]:
             taken(database, file)
+        if order == "backwards":  # the first run is validation by itself
+            assert kerasprov("note", "1", "noted before", "--db", database).exit_code == 0
     found = taken(database, reused)
     assert sorted(one["epochs"] for one in found) == [2, 3]
     assert {one["outcome"] for one in taken(database, reused)} == {"known already"}
     for file in files:  # a part tells nothing new
         assert {one["outcome"] for one in taken(database, file)} == {"known already"}
+    notes = {run["note"] for run in kerasprov_agent.open(database).runs()}
+    assert notes == ({"noted before"} if order == "backwards" else {None}) | {None}
     kp = kerasprov_agent.open(database)
     runs = {run["epochs_finished"]: kp.run(run["run"]).epochs for run in kp.runs()}
     assert len(kp.runs()) == 2
@@ -143,6 +147,29 @@ def test_times_rates_and_scalars_of_the_users_own(tmp_path: Path) -> None:
     assert [row["test_final"] for row in run.evaluations] == [0.5]
     source = rows(database, "SELECT repairs FROM imports")[0]["repairs"]
     assert "times of epochs are those between their points" in source
+
+
+def test_what_is_no_scalar_and_what_came_twice_is_listed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    script = """
+import tensorflow as tf
+writer = tf.summary.create_file_writer("logs")
+with writer.as_default():
+    for step in range(3):
+        tf.summary.scalar("epoch_loss", 1.0 / (step + 1), step=step)
+        tf.summary.scalar("epoch_loss", 2.0 / (step + 1), step=step)
+    tf.summary.histogram("kernel", [1.0, 2.0], step=0)
+writer = tf.summary.create_file_writer("texts")
+with writer.as_default():
+    tf.summary.text("words", "so it is", step=0)
+"""
+    (tmp_path / "write.py").write_text(script)
+    assert python("write.py", directory=tmp_path).returncode == 0
+    found = {one["outcome"]: one for one in taken(tmp_path / "k.db", tmp_path)}
+    left_out = found["new"]["left_out"]
+    assert left_out == "3 earlier values of the same epochs; no scalars: kernel"
+    assert found["not read"]["left_out"] == "it has no scalars"
+    assert kerasprov_agent.open(tmp_path / "k.db").run(1).epochs[0]["loss"] == 2.0
 
 
 def test_validation_by_itself(tmp_path: Path) -> None:
@@ -227,6 +254,13 @@ def test_dialects_of_tables(tmp_path: Path, dialect: str) -> None:
         (0, 1.0, 2.0), (1, 0.5, 1.5),
     ]  # fmt: skip
     assert taken(database, path)[0]["outcome"] == "known already"
+    if dialect == "several rows an epoch":
+        assert (
+            found["left_out"]
+            == "batch: a counter; 2 further rows of the same epochs, before the last"
+        )
+    if dialect == "W&B's history":
+        assert found["left_out"] == "_step: a counter of W&B's; _runtime: seconds since the start"
 
 
 def test_tables_as_pandas_and_keras_write_them(tmp_path: Path) -> None:
@@ -254,7 +288,7 @@ def test_what_is_cut_or_pasted_is_left_out_and_listed(tmp_path: Path) -> None:
     # The next look has all of it: what was imported is replaced, what a person noted stays.
     kerasprov("note", "1", "good", "--db", database)
     kerasprov("rename", "1", "mine", "--db", database)
-    kerasprov("tag", "1", "group=a", "--db", database)
+    kerasprov("tag", "1", "group=a", "--program", "--db", database)
     path.write_text(
         "epoch,loss,val_loss\n0,1.0,2.0\n1,0.5,1.25\nx,1,2\nnan,1,2\n2,0.4\n"
         "epoch,loss,accuracy\n0,7.0,0.5\n1,6.0,0.6\n"
@@ -435,6 +469,7 @@ def test_folders_of_keras_tuner(tmp_path: Path) -> None:
     database = tmp_path / "k.db"
     (found,) = taken(database, tmp_path / "tuning")
     assert (found["name"], found["trials"], found["outcome"]) == ("flowers", 3, "new")
+    assert "(loss, val_loss): only their scores are taken" in found["left_out"]
     assert taken(database, tmp_path / "tuning")[0]["outcome"] == "known already"
     trials = rows(database, "SELECT * FROM trials ORDER BY score")
     files = [json.loads(path.read_text()) for path in tmp_path.glob("tuning/flowers/*/trial.json")]
@@ -454,7 +489,7 @@ def test_a_summary_of_wandb(tmp_path: Path) -> None:
     database = tmp_path / "k.db"
     (found,) = taken(database, folder / "wandb-summary.json")
     assert (found["name"], found["epochs"], found["tests"]) == ("run-20240101_120000-abc", 0, 1)
-    assert found["left_out"] == "epoch: no number; examples: no number" or "examples" in str(found)
+    assert found["left_out"] == "epoch: a counter; _wandb: no number; examples: no number"
     (test,) = rows(database, "SELECT loss, val_loss FROM evaluations")
     assert test == {"loss": 0.5, "val_loss": 0.7}
 

@@ -29,7 +29,7 @@ from kerasprov_agent.exchange.imports import (
 from kerasprov_agent.exchange.imports.found import Training, Unread
 from kerasprov_agent.store import care, removal
 from kerasprov_agent.store.operations import Catalogue, apply
-from kerasprov_agent.store.text import bindable
+from kerasprov_agent.store.text import as_json, bindable
 
 SQLITE = b"SQLite format 3\0"
 LOOK = 100_000
@@ -140,9 +140,11 @@ def store(database: str, found: Sequence[Training | Unread]) -> list[str]:
     outcomes = []
     with care.adding(database) as connection:
         catalogue = Catalogue()
+        query = "SELECT value, i.execution_id FROM import i, json_each(i.covers)"
+        covered = dict(connection.execute(query).fetchall())
         for one in found:
             if isinstance(one, Training):
-                outcomes.append(_store(connection, catalogue, one, now))
+                outcomes.append(_store(connection, catalogue, covered, one, now))
             else:
                 connection.execute(
                     "INSERT OR REPLACE INTO unread (path, format, reason, imported_at) "
@@ -153,18 +155,21 @@ def store(database: str, found: Sequence[Training | Unread]) -> list[str]:
 
 
 def _store(
-    connection: sqlite3.Connection, catalogue: Catalogue, training: Training, now: str
+    connection: sqlite3.Connection,
+    catalogue: Catalogue,
+    covered: dict[str, str],
+    training: Training,
+    now: str,
 ) -> str:
+    """Store one; `covered`: ids of parts of what is here, and of the import they are parts of."""
     own = training.own_id
     if own and connection.execute("SELECT 1 FROM run WHERE id = ?", (own,)).fetchone():
         return KNOWN  # it was recorded or imported here, and exported from here
-    own = storing.execution_id(training.format, training.key)
-    covered = "SELECT 1 FROM import i, json_each(i.covers) WHERE value = ? AND i.execution_id <> ?"
-    if connection.execute(covered, (own, own)).fetchone():
-        return KNOWN  # it is a part of what is here
-    digest, amount = storing.measure(training)
     keys = (training.key, *training.former_keys)
     ids = [storing.execution_id(training.format, key) for key in dict.fromkeys(keys)]
+    if covered.get(ids[0], ids[0]) != ids[0]:
+        return KNOWN  # it is a part of what is here
+    digest, amount = storing.measure(training)
     held = [one for execution_id in ids if (one := _held(connection, execution_id)) is not None]
     before = held[0] if held else None
     if before and before.execution_id == ids[0] and before.digest == digest:
@@ -177,12 +182,16 @@ def _store(
     number = before.number if before else None
     for operation in storing.operations(training, now, digest, amount, number):
         apply(connection, operation, catalogue)
+    covered.update(dict.fromkeys(ids[1:], ids[0]))
     connection.execute("DELETE FROM unread WHERE path = ?", (bindable(training.path),))
     if before is None:
         return NEW
+    # What a person said of parts that were runs by themselves holds for the whole.
+    notes = "\n".join(one.note for one in held if one.note) or None
+    tags = {k: v for one in held[::-1] for k, v in json.loads(one.tags or "{}").items()}
     connection.execute(
         "UPDATE run SET name = ?, note = ?, tags = ? WHERE number = ?",
-        (before.name, before.note, before.tags, before.number),
+        (before.name, notes, as_json(tags) if tags else None, before.number),
     )
     if before.digest is None and len(training.epochs) == before.epochs:
         return KNOWN  # of an import that did not keep what it had found

@@ -27,9 +27,11 @@ VALUE = re.compile(r"(?:\w+\.)*\w+\(\s*([-+.\w]+)\s*(?:,.*)?\)", re.DOTALL)
 TENSOR = re.compile(r"tf\.Tensor\(([^,()]+),[^()]*\([^()]*\)[^()]*\)")
 """Its commas would part it where it stands without quotes."""
 EPOCH, TIME = "epoch", "_timestamp"
-NO_METRICS = {"_step": "a counter of W&B's", "_runtime": "seconds since the start", TIME: "a time"}
-"""Columns of W&B's history that are no metrics."""
-BATCH = frozenset(("batch", "step", "iteration"))
+NO_METRICS = {
+    "_step": "a counter of W&B's", "_runtime": "seconds since the start",
+    "batch": "a counter", "step": "a counter", "iteration": "a counter",
+}  # fmt: skip
+"""Columns that are no metrics, and what they are."""
 GENERIC = re.compile(
     r"(train(ing)?|log(s|ger)?|csv|history|metrics?|results?|keras|model|epochs?|_|-|\d)+", re.I
 )
@@ -192,17 +194,14 @@ def _add(runs: list[_Rows], number: int, told: dict[str, Any]) -> None:
     if not runs or number < runs[-1].epochs[-1].number:
         runs.append(_Rows())
     run = runs[-1]
-    moment = told.get(TIME)
-    metrics = {
-        name: held
-        for name, held in told.items()
-        if held is not None and name not in NO_METRICS and name.lower() not in BATCH
-    }
-    known = [name for name in told if name in NO_METRICS and told[name] is not None]
-    for name in known:
-        line = f"{name}: {NO_METRICS[name]}"
-        if line not in run.left_out and name != TIME:
-            run.left_out.append(line)
+    moment = told.pop(TIME, None)
+    metrics = {}
+    for name, held in told.items():
+        what = NO_METRICS.get(name.lower())
+        if what is None and held is not None:
+            metrics[name] = held
+        elif what is not None and f"{name}: {what}" not in run.left_out:
+            run.left_out.append(f"{name}: {what}")
     at = float(moment) if isinstance(moment, (int, float)) and math.isfinite(moment) else None
     if run.epochs and run.epochs[-1].number == number:
         # Several rows an epoch: the last one has what the epoch came to.

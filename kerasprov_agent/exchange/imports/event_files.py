@@ -33,6 +33,8 @@ class Events:
     ended: float | None = None
     first: float | None = None
     """Seconds since 1970 UTC of its first event."""
+    others: dict[str, None] = field(default_factory=dict)
+    """Tags of what is no scalar: pictures, histograms, graphs, texts."""
     problem: str | None = None
     """Why not all of it could be read."""
 
@@ -107,6 +109,8 @@ def _read(path: str, found: Events) -> int:
                     told = metadata.parse_session_end_info_plugin_data(plugin.content)
                     found.status = STATUS.get(told.status)
                     found.ended = told.end_time_secs or None
+                elif kind != metadata.PLUGIN_NAME:
+                    found.others[value.tag] = None
     except damages:
         return count
     return count

@@ -251,7 +251,9 @@ def finish(training: Training) -> Training:
                 epoch.learning_rate = single_precision(float(rate))
                 del epoch.metrics[name]
     training.repairs += [f"{old} is called {new}" for old, new in renamed.items()]
-    rates = [(one.number, one.learning_rate) for one in training.epochs if one.learning_rate]
+    rates = [
+        (one.number, one.learning_rate) for one in training.epochs if one.learning_rate is not None
+    ]
     for (_, old), (epoch_number, new) in pairwise(rates):
         if new != old:
             training.changes.append(Change(epoch_number, "learning_rate", old, new))

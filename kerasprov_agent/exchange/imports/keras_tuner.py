@@ -62,6 +62,7 @@ def _search(folder: str) -> Iterator[Training | Unread]:
             yield Unread(FORMAT, path, f"it is damaged: {exc}")
     if not trials:
         return
+    beside = ", ".join(sorted(metrics))
     # The folder does not tell the objective; a search by one metric alone leaves no doubt.
     only = next(iter(metrics)) if len(metrics) == 1 else None
     yield Training(
@@ -70,6 +71,7 @@ def _search(folder: str) -> Iterator[Training | Unread]:
         folder,
         os.path.basename(folder),
         has_run=False,
+        left_out=[f"values of trials by metric ({beside}): only their scores are taken"],
         search=Search(
             os.path.basename(folder),
             only,

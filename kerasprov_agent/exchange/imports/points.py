@@ -54,7 +54,7 @@ def sort_out(
     ordinary = {name: points for name, points in series.items() if not name.startswith(SYSTEM)}
     machine = [name for name in series if name not in ordinary]
     if machine:
-        found.left_out.append(f"measurements of the machine: {_listed(machine)}")
+        found.left_out.append(f"measurements of the machine: {listed(machine)}")
     ordinary = _numbered(ordinary, found)
     known = [name for name in sure if name in ordinary]
     axis = _axis(ordinary, planned, known)
@@ -87,7 +87,7 @@ def _numbered(series: Mapping[str, Series], found: Sorted) -> dict[str, Series]:
         if len(points) > 1 and len({point.step for point in points}) == 1
     ]
     if without:
-        found.repairs.append(f"no steps were given, points are numbered: {_listed(without)}")
+        found.repairs.append(f"no steps were given, points are numbered: {listed(without)}")
     return {
         name: [Point(place, one.at, one.value) for place, one in enumerate(points)]
         if name in without
@@ -134,6 +134,9 @@ def _is_by_epoch(name: str, points: Series, axis: Sequence[int]) -> bool:
 def _make_epochs(by_epoch: Mapping[str, Series], found: Sorted) -> None:
     """The epochs, each with the time since the one before; of several values the last counts."""
     metrics: dict[int, dict[str, Any]] = {}
+    again = sum(len(points) - len({one.step for one in points}) for points in by_epoch.values())
+    if again:
+        found.left_out.append(f"{again} earlier values of the same epochs")
     ends: dict[int, float] = {}
     for name, points in by_epoch.items():
         for point in points:
@@ -151,6 +154,7 @@ def _make_epochs(by_epoch: Mapping[str, Series], found: Sorted) -> None:
         found.repairs.append("times of epochs are those between their points")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names with commas between; of many the first ten, and how many more there are."""
     shown = ", ".join(names[:10])
     return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown

@@ -10,7 +10,8 @@ from kerasprov_agent.exchange.imports.found import Test, Training, utc
 
 FORMAT = "W&B summary"
 NAME = "wandb-summary.json"
-COUNTERS = ("epoch",)
+COUNTERS = frozenset(("epoch", "_step", "_runtime"))
+MOMENT = "_timestamp"
 
 
 def is_one(path: str, document: Any) -> bool:
@@ -29,9 +30,13 @@ def read(path: str, document: dict[str, Any]) -> Training:
         and not name.startswith("_")
         and name not in COUNTERS
     }
-    moment = document.get("_timestamp")
+    moment = document.get(MOMENT)
     at = utc(float(moment)) if isinstance(moment, (int, float)) else None
-    others = [name for name in document if name not in metrics and not name.startswith("_")]
+    left_out = [
+        f"{name}: {'a counter' if name in COUNTERS else 'no number'}"
+        for name in document
+        if name not in metrics and name != MOMENT
+    ]
     # The folder is `run-20240101_120000-abc123/files`.
     folder = os.path.dirname(os.path.realpath(path))
     folder = os.path.dirname(folder) if os.path.basename(folder) == "files" else folder
@@ -43,5 +48,5 @@ def read(path: str, document: dict[str, Any]) -> Training:
         name,
         ended_at=at,
         tests=[Test(metrics, at=at)] if metrics else [],
-        left_out=[f"{other}: no number" for other in others],
+        left_out=left_out,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from kerasprov_agent.exchange.imports import event_files
 from kerasprov_agent.exchange.imports.event_files import Events
 from kerasprov_agent.exchange.imports.found import Training, Unread, finish, run_values, utc
-from kerasprov_agent.exchange.imports.points import Point, sort_out
+from kerasprov_agent.exchange.imports.points import Point, listed, sort_out
 
 FORMAT = "TensorBoard"
 
@@ -151,8 +151,9 @@ def _group(folder: str, members: list[tuple[str, str]]) -> Iterator[Training | U
         events = event_files.load(file)
         if events.scalars or events.hyperparameters:
             segments += _segments(subset, events)
-        elif events.problem:
-            yield Unread(FORMAT, os.path.realpath(file), events.problem)
+        else:
+            reason = events.problem or "it has no scalars"
+            yield Unread(FORMAT, os.path.realpath(file), reason)
     trainings = _joined(segments)
     keys = {_main(parts).key for parts in trainings}
     for place, parts in enumerate(trainings):
@@ -234,6 +235,9 @@ def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
         # Of the first training in a file the file's own beginning is known.
         started = main.events.first if main.place == 0 else main.start
     ended = next((one.ended for one in told if one.ended is not None), found.last_at)
+    others = dict.fromkeys(tag for one in told for tag in one.others)
+    if others:
+        found.left_out.append(f"no scalars: {listed(list(others))}")
     problems = [
         f"{os.path.basename(one.path)}: {one.problem}" for one in told if one.problem is not None
     ]
