@@ -84,7 +84,7 @@ def own_time(epochs: int) -> None:
     train("agent", epochs)
     train("agent", epochs)
     start = time.perf_counter(), time.process_time()
-    from kerasprov_agent.capture import session
+    from kerasprov_agent.capture.session import session
 
     session.at_exit()
     ended = time.perf_counter() - start[0], time.process_time() - start[1]

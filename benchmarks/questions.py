@@ -147,11 +147,11 @@ def questions(own: Path, other: Path, runs: int) -> list[Question]:
         ("the epochs of a run", asked(lambda r: r.epochs(r.find(str(middle)))), mlflow(history)),
         ("all of a run", asked(everything),
          mlflow(lambda c, e: (c.get_run(f"{middle:032d}"), history(c, e)))),
-        ("the best of each activation", asked(lambda r: best(r, "val_loss", "activation")),
+        ("the best of each activation", asked(lambda r: best(r, "val_loss", ["activation"])),
          sql("SELECT p.value, min(m.value), m.run_uuid FROM metrics m JOIN params p ON p.run_uuid "
              "= m.run_uuid AND p.key = 'activation' WHERE m.key = 'val_loss' GROUP BY p.value")),
         ("mean epoch time by optimizer",
-         asked(lambda r: list(r.query(*compile_question(mean, r.connection)))),
+         asked(lambda r: list(r.query(*compile_question(mean, r.connection).sql))),
          sql("SELECT value, avg(span) FROM (SELECT p.value, (max(timestamp) - min(timestamp)) / "
              "1000.0 / max(step) AS span FROM metrics m JOIN params p ON p.run_uuid = m.run_uuid "
              "AND p.key = 'optimizer' WHERE m.key = 'loss' GROUP BY m.run_uuid) GROUP BY value")),

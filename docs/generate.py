@@ -1,4 +1,4 @@
-"""Writes `schema.md` and `settings.md` from the code that they describe: python docs/generate.py."""
+"""Writes the pages of reference from the code that they describe: python docs/generate.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import inspect
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+
+import click
 
 from kerasprov_agent.documents.terms import TERMS
 from kerasprov_agent.settings import BASE, FILES, SETTINGS
@@ -169,6 +172,51 @@ def _plain(text: str | None) -> str:
     return inspect.cleandoc(text or "").replace("``", "`")
 
 
+COMMANDS_INTRODUCTION = """# Commands
+
+`kerasprov COMMAND --help` prints the same. RUN is a run's number or name, the beginning of its id, or
+`last`. Without `--db` the database is that of the setting `KERASPROV_DB`, else `kerasprov.db` here.
+Exit status: 0, or 1 where `doctor` finds something, or 2 for what can't be done as it was said.
+"""
+
+
+def commands_page() -> str:
+    """The page about the commands: what click knows of each."""
+    from kerasprov_agent.cli import main
+
+    parts = [COMMANDS_INTRODUCTION]
+    context = click.Context(main, info_name="kerasprov", **main.context_settings)
+    for command in _commands(main, context):
+        parts += [f"## {command.command_path}\n", _plain(command.command.help)]
+        usage = " ".join(command.command.collect_usage_pieces(command))
+        parts.append(f"\n```text\n{command.command_path} {usage}\n```\n")
+        rows = [
+            record
+            for parameter in command.command.get_params(command)
+            if (record := parameter.get_help_record(command)) and "--help" not in record[0]
+        ]
+        if rows:
+            parts.append("| option | meaning |\n| --- | --- |")
+            parts += [f"| `{_cell(option)}` | {_cell(meaning)} |" for option, meaning in rows]
+            parts.append("")
+    return "\n".join([*parts, "This page is written from the code by `docs/generate.py`.", ""])
+
+
+def _commands(group: click.Group, context: click.Context) -> Iterator[click.Context]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        own = click.Context(command, info_name=name, parent=context)
+        if isinstance(command, click.Group):
+            yield from _commands(command, own)
+        else:
+            yield own
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 VOCABULARY_INTRODUCTION = """# The vocabulary
 
 Documents speak PROV, [ML-Schema](http://www.w3.org/ns/mls#) (`mls:`), schema.org (`schema:`) and
@@ -225,6 +273,7 @@ def vocabulary_turtle() -> str:
 
 PAGES = {
     "api.md": api_page,
+    "commands.md": commands_page,
     "schema.md": schema_page,
     "settings.md": settings_page,
     "vocabulary.md": vocabulary_page,

@@ -23,8 +23,8 @@ from __future__ import annotations
 import sys
 
 from kerasprov_agent import clock, guard, settings
-from kerasprov_agent.capture import import_hook, lifetime, worker
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture import import_hook, lifetime
+from kerasprov_agent.capture.session import session
 from kerasprov_agent.version import __version__
 
 TYPE_CHECKING = False
@@ -78,10 +78,9 @@ def start() -> None:
     clock.start()
     guard.reset()
     settings.remember_start_directory()
-    worker.load_session_by(_session)
     lifetime.watch_forks()
-    worker.watch_last()
-    watching.start(worker.start)
+    session.watch_last()
+    session.watch.start(session.worker.start)
     hooks = dict.fromkeys(PACKAGES, _instrument) | dict.fromkeys(SPAWNING, _equip)
     import_hook.watch(hooks | dict.fromkeys(DATA_PACKAGES, _follow))
 
@@ -93,7 +92,7 @@ def stop() -> None:
     """
     guard.always(import_hook.unwatch)
     lifetime.stopping()
-    watching.stop()
+    session.watch.stop()
 
 
 def activity(name: str, inputs: Any = None, outputs: Any = None, **attributes: Any) -> Activity:
@@ -139,20 +138,6 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{module}"), name)
-
-
-def _session() -> Any:
-    """The module `session`, which arming does not load.
-
-    Where the program has thrown it out of `sys.modules`, it is not put back: the program may be
-    just about to go through them.
-    """
-    known = import_hook.loaded("capture.session")
-    if known is not None:
-        return known
-    from kerasprov_agent.capture import session
-
-    return session
 
 
 def _instrument(package: object) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import get_ident
+
+from kerasprov_agent import silence
+from kerasprov_agent.tracebacks import is_of_a_signal_handler, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
     from typing import Any, ParamSpec, TypeVar
 
     P = ParamSpec("P")
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 FAULTS_ALLOWED = 3
 LOGGER = "kerasprov_agent"
 TRUE = frozenset(("1", "true", "yes", "on"))
-_SIGNALS = range(1, 128)
-_VARARGS = 0x04
-"""The flag of code that takes `*args`."""
 
 _warned: set[str] = set()
 _faults: dict[str, int] = {}
@@ -45,16 +43,16 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | Non
 
 def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """As `call`, also when recording is switched off: to stop, and to end the record."""
-    filters = _silenced()
+    filters = silence.begin()
     try:
         result = function(*args, **kwargs)
     except Exception as fault:
-        _pass_on(fault)
+        pass_on(fault)
         _note(function, fault)
         return None
     finally:
         if filters is not None:
-            _heard(filters)
+            silence.end(filters)
     if _faults:
         _faults.pop(_name(function), None)
     return result
@@ -67,7 +65,7 @@ def call_own(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R |
     try:
         return function(*args, **kwargs)
     except Exception as fault:
-        _pass_on(fault)
+        pass_on(fault)
         _note(function, fault)
         return None
 
@@ -78,16 +76,16 @@ def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | 
     `get_config` of somebody's layer may raise anything, `SystemExit` too: that is no fault of ours,
     and no reason to end a program that has not asked.
     """
-    filters = _silenced()
+    filters = silence.begin()
     try:
         return function(*args, **kwargs)
     except (Exception, SystemExit) as problem:
-        _pass_on(problem)
+        pass_on(problem)
         debug("unknown: %s: %s", _name(function), type(problem).__name__)
         return None
     finally:
         if filters is not None:
-            _heard(filters)
+            silence.end(filters)
 
 
 def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -95,7 +93,7 @@ def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None
     try:
         return function(*args, **kwargs)
     except (Exception, SystemExit) as problem:
-        _pass_on(problem)
+        pass_on(problem)
         return None
 
 
@@ -113,19 +111,6 @@ def tell(function: Callable[[], R], say: Callable[[str], None]) -> R | None:
         return None
 
 
-def _pass_on(exc: BaseException) -> None:
-    """Raise what a signal handler raised while our code was at work: a time limit, for instance.
-
-    Python calls a handler in whatever frame it has just reached, and gives it that frame. Frames of
-    ours have no place in the traceback: where we were interrupted they may not even have a line.
-    """
-    traceback = exc.__traceback__
-    while traceback is not None:
-        if _is_signal_handler(traceback.tb_frame):
-            raise exc.with_traceback(traceback)
-        traceback = traceback.tb_next
-
-
 def refusal(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Exception | None:
     """Call a function; returns what it raised, save what is the program's own."""
     try:
@@ -135,122 +120,6 @@ def refusal(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) ->
             raise
         return problem
     return None
-
-
-def is_of_a_signal_handler(exc: BaseException) -> bool:
-    """Whether a signal handler of the program's raised this: what we catch may not be ours."""
-    traceback = exc.__traceback__
-    while traceback is not None:
-        if _is_signal_handler(traceback.tb_frame):
-            return True
-        traceback = traceback.tb_next
-    return False
-
-
-def _is_signal_handler(frame: FrameType) -> bool:
-    code, interrupted = frame.f_code, frame.f_back
-    if interrupted is None:
-        return False
-    names = code.co_varnames[: code.co_argcount]
-    if code.co_flags & _VARARGS:
-        names += (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
-    given: list[Any] = []
-    for name in names:
-        value = frame.f_locals.get(name)
-        given += value if type(value) is tuple else (value,)
-    # What lies about its class, or raises when it is asked for it, is not asked.
-    is_number = any(issubclass(type(value), int) and value in _SIGNALS for value in given)
-    return is_number and any(value is interrupted for value in given)
-
-
-class beside:
-    """A context on a thread of our own: the program can see nothing of what it does."""
-
-    def __enter__(self) -> None:
-        _beside.add(get_ident())
-
-    def __exit__(self, *_: object) -> None:
-        _beside.discard(get_ident())
-
-
-class _InOurCode(type):
-    """The class of a category of warnings: all are of it that arise where we work."""
-
-    def __subclasscheck__(cls, category: type) -> bool:
-        # A file that the program has left open is collected at any time, also while we work.
-        return get_ident() in _within and category is not ResourceWarning
-
-
-class OurWarning(Warning, metaclass=_InOurCode):
-    """What warns while a thread of the program's is in our code; never raised.
-
-    It stands in a filter of `warnings` while that is so. Other threads may copy the filters just
-    then, and scikit-learn does, so the filter has nothing that others have not.
-    """
-
-
-_NAMED = (type(call), type(beside().__enter__), type(len))
-"""Functions, methods, and those written in C."""
-_within: set[int] = set()
-_beside: set[int] = set()
-_FILTER = ("ignore", None, OurWarning, None, 0)
-
-
-def _silenced() -> list[Any] | None:
-    """Hide warnings that our own code causes on this thread; the program alone would show none.
-
-    `warnings.catch_warnings` would forget which of the program's warnings were shown already, and
-    would silence other threads. Returns the filters to be put right; None: it is so already.
-    """
-    # The module may be missing, or only just being imported.
-    filters: list[Any] | None = getattr(sys.modules.get("warnings"), "filters", None)
-    ident = get_ident()
-    if not isinstance(filters, list) or ident in _within or ident in _beside:
-        return None
-    copyreg: Any = sys.modules.get("copyreg")
-    if copyreg is not None:
-        copyreg.dispatch_table.setdefault(_InOurCode, _pickled)
-    _within.add(ident)
-    filters.insert(0, _FILTER)
-    return filters
-
-
-def _pickled(_category: type) -> tuple[Any, ...]:
-    """joblib hands the filters to its processes; none is to import us there, and so be armed.
-
-    They get the category of which the fewest know: Python has to be told to use it.
-    """
-    return type, (EncodingWarning(),)
-
-
-def _heard(filters: list[Any]) -> None:
-    _within.discard(get_ident())
-    _take_out(filters)
-    current = getattr(sys.modules.get("warnings"), "filters", filters)
-    # Another thread may have copied the filters meanwhile, and put the copy in their place.
-    if current is not filters and not _within and isinstance(current, list):
-        _take_out(current)
-
-
-def _take_out(filters: list[Any]) -> None:
-    try:
-        filters.remove(_FILTER)
-    except ValueError:  # the program has set its filters anew
-        pass
-
-
-def is_at_work() -> bool:
-    """Whether this thread is in our code, or in what our code calls of the program's."""
-    return get_ident() in _within
-
-
-def forked() -> None:
-    """In a forked child: the threads of the parent that were in our code are not here."""
-    _within.clear()
-    _beside.clear()
-    filters = getattr(sys.modules.get("warnings"), "filters", None)
-    while isinstance(filters, list) and _FILTER in filters:
-        _take_out(filters)
 
 
 def enabled() -> bool:
@@ -288,6 +157,10 @@ def _is_left_alone(function: Any) -> bool:
     return _faults.get(name, 0) >= FAULTS_ALLOWED
 
 
+_NAMED = (type(call), type(silence.beside().__enter__), type(len))
+"""Functions, methods, and those written in C."""
+
+
 def _name(function: Any) -> str:
     """What a function is called; a callable object of the program's isn't asked for its name."""
     named = function if type(function) in _NAMED else type(function)
@@ -310,7 +183,7 @@ def warn(message: str) -> None:
 
         logging.getLogger(LOGGER).warning("kerasprov_agent: %s", message)
     except Exception as problem:
-        _pass_on(problem)
+        pass_on(problem)
         # A filter of the program's own, or its class of loggers, is not made for us.
 
 
@@ -337,7 +210,7 @@ def debug(message: str, *args: Any) -> None:
         if isinstance(logger, logging.Logger) and (logger.level or logger.handlers):
             logger.debug(message, *args)
     except Exception as problem:
-        _pass_on(problem)
+        pass_on(problem)
 
 
 def _note(function: Any, fault: Exception) -> None:

@@ -36,6 +36,8 @@ def path(text: str) -> str:
         raise ValueError("the path is empty")
     if "\0" in text:
         raise ValueError(f"{text!r} is no path: it holds a NUL")
+    if text.lstrip().startswith(("postgresql:", "postgres:")):
+        raise ValueError("a PostgreSQL is named by KERASPROV_CENTRAL; this is a file's path")
     return os.path.normpath(os.path.join(_start_directory or "", os.path.expanduser(text)))
 
 
@@ -68,26 +70,36 @@ def size(text: str) -> int:
 
 def orcid(text: str) -> str | None:
     """Read an ORCID iD, also as an IRI; its last character checks the others."""
-    found = text.strip().removeprefix("https://orcid.org/").upper()
-    if not found:
+    given = text.strip().removeprefix("https://orcid.org/").upper()
+    if not given:
         return None
-    digits = found.replace("-", "")
-    if len(digits) == 16 and found == "-".join(digits[i : i + 4] for i in range(0, 16, 4)):
+    digits = given.replace("-", "")
+    if len(digits) == 16 and given == "-".join(digits[i : i + 4] for i in range(0, 16, 4)):
         total = 0
         for digit in digits[:-1]:
             total = (total + int(digit)) * 2 if digit.isdigit() else -1000
         check = (12 - total % 11) % 11
         if total >= 0 and digits[-1] == ("X" if check == 10 else str(check)):
-            return found
+            return given
     raise ValueError(f"{text!r} is no ORCID iD such as 0000-0002-1825-0097")
 
 
 def iri(text: str) -> str:
     """Read an IRI under which names can be put."""
-    found = text.strip()
-    if not found.startswith(("https://", "http://")) or found[-1] not in "/#" or " " in found:
+    address = text.strip()
+    if not address.startswith(("https://", "http://")) or address[-1] not in "/#" or " " in address:
         raise ValueError(f"{text!r} is no IRI such as https://example.org/ (it ends in / or #)")
-    return found
+    return address
+
+
+def postgresql(text: str) -> str | None:
+    """Read the address of a PostgreSQL; what is wrong with it is told without its password."""
+    address = text.strip()
+    if not address:
+        return None
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise ValueError("that is no address such as postgresql://ada@db.lab.org/team")
+    return address
 
 
 def seconds(text: str) -> float:
@@ -171,6 +183,20 @@ SETTINGS = (
         "SECONDS",
         "how long the end of a program waits at most for the hashes of files",
     ),
+    Setting(
+        "central",
+        postgresql,
+        "",
+        "URL",
+        "a PostgreSQL of your team, to which what is recorded is sent while it trains",
+    ),
+    Setting(
+        "central_seconds",
+        seconds,
+        "5",
+        "SECONDS",
+        "how long the end of a program waits at most until all has been sent there",
+    ),
     Setting("disabled", flag, "0", "", "do nothing at all", False),
     Setting("debug", flag, "0", "", "raise the agent's own errors", False),
 )
@@ -242,19 +268,21 @@ class Values:
     redact_source: bool
     hash_size: int
     hash_seconds: float
+    central: str | None
+    central_seconds: float
     disabled: bool
     debug: bool
 
     def __init__(self, strict: bool = False, environ: Mapping[str, str] | None = None) -> None:
         remember_start_directory()
         environ = os.environ if environ is None else environ
-        found, where = _read_file(strict)
+        values, where = _read_file(strict)
         self.source: dict[str, str] = {}
         for setting in SETTINGS:
             candidates = (
                 (_options.get(setting.name), f"option {setting.option}"),
                 (environ.get(setting.variable), setting.variable),
-                (found.get(setting.name) if setting.in_file else None, where),
+                (values.get(setting.name) if setting.in_file else None, where),
             )
             setattr(self, setting.name, self._choose(setting, candidates, strict))
         if "prov" not in self.source:
@@ -297,15 +325,15 @@ def _read_file(strict: bool) -> tuple[dict[str, str], str]:
             file = os.path.join(directory, name)
             if os.path.isfile(file):
                 try:
-                    found = _section(file, section)
+                    section_values = _section(file, section)
                 except (OSError, ValueError) as exc:
                     _complain(f"{file} can't be read: {exc}", strict)
-                    found = None
-                if found is not None:
-                    unknown = set(found) - {s.name for s in SETTINGS if s.in_file}
+                    section_values = None
+                if section_values is not None:
+                    unknown = set(section_values) - {s.name for s in SETTINGS if s.in_file}
                     if unknown:
                         _complain(f"{file}: unknown {', '.join(sorted(unknown))}", strict)
-                    return found, file
+                    return section_values, file
         parent = os.path.dirname(directory)
         if parent == directory:
             return {}, ""

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -120,6 +120,13 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     kerasprov_agent.start()
     yield database
     kerasprov_agent.stop()
+
+
+def rest_is_slow(cases: Iterable[Any], *quick: Any) -> list[Any]:
+    """The parameters of a test of which only some are tried where slow tests are left out."""
+    cases = list(cases)
+    assert set(quick) <= set(cases)
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

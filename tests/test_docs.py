@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import sqlite3
@@ -50,6 +51,33 @@ def test_links_within_the_project_lead_somewhere(page: str) -> None:
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
+def messages() -> set[str]:
+    """What the package may say: its texts, with `…` for what is filled in."""
+    found = set()
+    for path in (ROOT / "kerasprov_agent").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [v.value if isinstance(v, ast.Constant) else "…" for v in node.values]
+                found.add("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def test_each_message_that_troubleshooting_explains_is_said() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    explained = re.findall(r"^### `(.*)`$", text, re.MULTILINE)
+    said = messages()
+    assert len(explained) > 10
+    for message in explained:
+        pattern = re.compile(".*".join(map(re.escape, message.split("…"))), re.DOTALL)
+        assert any(pattern.match(one) for one in said), message
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 120
+
+
 def test_the_readme_and_ci_run_the_same_command() -> None:
     """CI takes the command for the tests from the README as it stands there."""
     commands = re.findall(r"```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -57,8 +85,8 @@ def test_the_readme_and_ci_run_the_same_command() -> None:
     assert len(tests) == 1 and "README.md" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_readme_shows_what_show_prints(digits: Path) -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_page_shows_what_show_prints(digits: Path) -> None:
+    text = (ROOT / "docs" / "using.md").read_text()
     block = text.partition("$ kerasprov show\n")[2].partition("```")[0]
     own = ("started", "took", "program", "git", "software", "machine")  # of another machine
     told = [
@@ -74,3 +102,12 @@ def test_the_readme_shows_what_show_prints(digits: Path) -> None:
         else:
             words = [word for word in line.split() if not re.search(r"[0-9▁-█]", word)]
             assert any(set(words) <= set(one) for one in told), line
+
+
+def test_the_changelog_is_kept_as_the_standard_says() -> None:
+    from kerasprov_agent.version import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "keepachangelog.com" in text and f"\n## [{__version__}] - " in text
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -8,7 +8,7 @@ import pytest
 
 from kerasprov_agent import guard, settings
 from kerasprov_agent.errors import SettingError
-from tests.conftest import ROOT, TINY, python, recorded, row
+from tests.conftest import ROOT, TINY, python, recorded, rest_is_slow, row
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_every_setting_works_as_an_option(tmp_path: Path) -> None:
     assert len(list((tmp_path / "docs").glob("*.json"))) == 1
 
 
-@pytest.mark.parametrize("bad", ["directory", "text", "foreign", "newer"])
+@pytest.mark.parametrize("bad", rest_is_slow(["directory", "text", "foreign", "newer"], "newer"))
 def test_a_training_goes_on_without_its_database(tmp_path: Path, bad: str) -> None:
     import sqlite3
 

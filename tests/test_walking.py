@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.capture.files import hashing
+from kerasprov_agent.contents import of_set
 from kerasprov_agent.read.lineage import Lineage
 from kerasprov_agent.read.record import open_record
 from kerasprov_agent.store import rows as store_rows
@@ -61,7 +61,7 @@ class Programs:
     def set(
         self, entity_id: str, path: str, contents: dict[str, str], written: bool = False
     ) -> str:
-        digest = hashing.of_set((name, (known, None)) for name, known in contents.items())
+        digest = of_set((name, (known, None)) for name, known in contents.items())
         assert digest is not None
         entries = [[name, 9, known, None] for name, known in sorted(contents.items())]
         row = {"entity_id": entity_id, "path": path, "files": len(entries), "sha256": digest}

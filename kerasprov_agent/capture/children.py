@@ -55,16 +55,16 @@ def watch(spawn: Any) -> None:
         return
 
     def get_preparation_data(*args: Any, **kwargs: Any) -> Any:
-        found = original(*args, **kwargs)
-        guard.call(_add, found)
-        return found
+        data = original(*args, **kwargs)
+        guard.call(_add, data)
+        return data
 
     if not any(ours is original for _, _, ours in _originals):
         _originals.append((spawn, original, get_preparation_data))
         spawn.get_preparation_data = get_preparation_data
 
 
-def _add(found: dict[str, Any]) -> None:
+def _add(counts: dict[str, Any]) -> None:
     location = os.path.dirname(os.path.dirname(os.path.dirname(versions.absolute(__file__))))
     inherited = {
         "parent_id": identity.own(),
@@ -72,7 +72,7 @@ def _add(found: dict[str, Any]) -> None:
         "start_directory": settings.start_directory(),
         "program": identity.program,
     }
-    found["kerasprov_agent"] = Arming(ARM.format(location=location, inherited=inherited))
+    counts["kerasprov_agent"] = Arming(ARM.format(location=location, inherited=inherited))
 
 
 def born(

@@ -11,11 +11,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from kerasprov_agent import clock, guard, identity, settings
+from kerasprov_agent import clock, guard, identity, settings, silence
 from kerasprov_agent.capture import import_hook
 from kerasprov_agent.capture.describe import arguments, code, job, machine, outcomes
 from kerasprov_agent.capture.describe.values import to_json
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.store.operations import Operation, insert, update
 from kerasprov_agent.store.text import bindable
 from kerasprov_agent.store.writer import Writer
@@ -28,6 +28,8 @@ FACTS_SECONDS = 2.0
 """How long the end of a program waits for what git has not told yet."""
 LOG_SECONDS = 1.0
 """What was recorded stands in SQLite's log alone for about so long; then the file itself has it."""
+SENDER_SECONDS = 20.0
+"""So often it is looked whether a process sends to the central store: somebody may kill it."""
 DOCUMENT_SECONDS = 60.0
 """A notebook's document is written at most so often while the kernel lives."""
 
@@ -52,6 +54,7 @@ class Execution:
         self._in_log_since: float | None = None
         self._documented_at = -DOCUMENT_SECONDS
         self._document_is_due = False
+        self._sending_checked = 0.0
         self._git = threading.Thread(target=self._ask_git_beside, name="kerasprov-git", daemon=True)
         try:
             self._git.start()
@@ -94,7 +97,7 @@ class Execution:
         ]
 
     def _ask_git_beside(self) -> None:
-        with guard.beside():
+        with silence.beside():
             self._ask_git()
 
     def _ask_git(self) -> None:
@@ -108,15 +111,15 @@ class Execution:
             self.settings.db,
             *([os.path.join(self.settings.prov, "")] if self.settings.prov else []),
         ]
-        found = code.git(directory, own) if directory else None
-        if found is None:
+        state = code.git(directory, own) if directory else None
+        if state is None:
             return
-        diff = code.text(found["diff"], self.settings.redact_source) if found["diff"] else None
+        diff = code.text(state["diff"], self.settings.redact_source) if state["diff"] else None
         row = {
-            "git_commit": found["commit"],
-            "git_branch": found["branch"],
-            "git_remote": found["remote"],
-            "git_dirty": int(found["dirty"]),
+            "git_commit": state["commit"],
+            "git_branch": state["branch"],
+            "git_remote": state["remote"],
+            "git_dirty": int(state["dirty"]),
             "git_diff_sha256": diff and diff.sha256,
             "git_diff_original_sha256": diff and diff.original_sha256,
         }
@@ -125,7 +128,7 @@ class Execution:
             self._found = [*operations, update("execution", row, {"id": self.id})]
 
     def write(self, operations: Sequence[Operation]) -> None:
-        """Commit operations, with what has been found out since the last time."""
+        """Commit operations, together with what git has told since the last commit."""
         with self._writing:
             self._writer.write([*self._begin, *operations, *self._found])
             self._begin, self._found = (), []
@@ -148,7 +151,7 @@ class Execution:
             guard.call(self._update_document)
 
     def checkpoint(self) -> bool:
-        """Bring the log into the file, beside the program; returns whether that is to come."""
+        """Move SQLite's log into the database file; returns whether that is still to be done."""
         since = self._in_log_since
         if since is None:
             return False
@@ -178,11 +181,11 @@ class Execution:
 
     def _document_when_idle(self) -> None:
         self._document_is_due = False
-        with watching.quiet():
+        with watch.quiet():
             self._update_document()
 
     def end(self, exc: BaseException | None, at_exit: bool, runs: int, epochs: int) -> None:
-        """The program ends; `exc` is what it ends with. What was recorded since is added later."""
+        """Write the end of the program's record; `exc` is the exception with which it ends."""
         if self._git.ident is not None:
             self._git.join(FACTS_SECONDS)
         now = clock.iso(clock.now())
@@ -202,15 +205,15 @@ class Execution:
             )
 
     def _cut_off(self, now: str) -> list[Operation]:
-        """What still goes on is cut off: threads that nobody waits for end with the program."""
+        """Mark what still runs as interrupted: threads that nobody joins end with the program."""
         row = {"status": "interrupted", "ended_at": now}
-        found: list[Operation] = [
+        operations: list[Operation] = [
             update(table, row, {"execution_id": self.id, "status": "running"})
             for table in ("run", "evaluation", "activity", "search")
         ]
         searches = self.ask("SELECT id FROM search WHERE execution_id = ?", self.id)
         keys = ({"search_id": search_id, "status": "running"} for (search_id,) in searches)
-        return [*found, *(update("trial", row, key) for key in keys)]
+        return [*operations, *(update("trial", row, key) for key in keys)]
 
     def _outcome(self, exc: BaseException | None, at_exit: bool) -> dict[str, Any]:
         """The exit status, known under the runner; `sys.exit` alone is no exception to report."""
@@ -236,12 +239,29 @@ class Execution:
         documents.write_file(self.settings.db, self.id, path, self.settings.base)
         return path
 
+    def keep_sending(self) -> None:
+        """See to it that a process sends what is recorded to the central store, if one is set."""
+        if self.settings.central is not None and perf_counter() >= self._sending_checked:
+            from kerasprov_agent.capture import sending
+
+            self._sending_checked = perf_counter() + SENDER_SECONDS
+            sending.keep(self.settings.db, self.settings.central)
+
+    def await_sending(self) -> None:
+        """Wait a limited time until all was sent; what was not waits in the database."""
+        if self.settings.central is not None and os.path.exists(self.settings.db):
+            from kerasprov_agent.capture import sending
+
+            self._sending_checked = 0.0
+            self.keep_sending()
+            sending.wait(self.settings.db, self.settings.central_seconds)
+
     def close(self) -> None:
         """Close the database, which the next write opens again."""
         self._writer.close()
 
     def abandon(self) -> None:
-        """In a forked child: this is the parent's."""
+        """In a forked child: leave the database connection to the parent."""
         self._writer.abandon()
 
 

@@ -11,6 +11,7 @@ import sys
 from _thread import _local
 
 from kerasprov_agent import guard
+from kerasprov_agent.tracebacks import drop_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _Loader:
         try:
             self._loader.exec_module(module)
         except BaseException as exc:
-            _hide(exc, 1)
+            drop_frames(exc)  # they would keep importlib from hiding its own
             raise
         self._hook(module)
 
@@ -113,7 +114,7 @@ class _Finder:
         try:
             spec = self._ask_others(fullname, path, target)
         except BaseException as exc:
-            _hide(exc, 2)
+            drop_frames(exc, 2)
             raise
         if spec is not None and hasattr(spec.loader, "exec_module"):
             spec.loader = _Loader(spec.loader, hook)
@@ -199,13 +200,6 @@ def loaded(name: str) -> Any:
     """A module of ours by its name within the package, once it was imported; None before."""
     full = f"{PACKAGE}.{name}"
     return sys.modules.get(full) or _finder.held.get(full)
-
-
-def _hide(exc: BaseException, frames: int) -> None:
-    """Take frames of ours off a traceback; they would keep importlib from hiding its own."""
-    for _ in range(frames):
-        if exc.__traceback__ is not None:
-            exc.__traceback__ = exc.__traceback__.tb_next
 
 
 def _is_ours(name: str) -> bool:

@@ -1,7 +1,7 @@
 """What is done around a fork, at the end of the record, and when the agent stops: in which order.
 
-Each list names modules of this package and their functions. A module that was not loaded has
-nothing to do. This is the only place where handlers of forks are registered.
+Each list names modules of this package, and functions or methods in them. A module that was not
+loaded has nothing to do. This is the only place where handlers of forks are registered.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ BEFORE_FORK: Acts = (
     # The child inherits the id of this process, so there must be one.
     ("identity", "own"),
     # Last: no thread of ours may run while the program forks.
-    ("capture.worker", "settle"),
+    ("capture.session", "session.before_fork"),
 )
 IN_CHILD: Acts = (
     # First: the locks of the guard, of the worker and of the audit hook, which all others use.
-    ("capture.worker", "forked"),
+    ("capture.session", "session.unlock"),
     # Before the record is left to the parent, the child becomes somebody else.
     ("identity", "forked"),
-    ("capture.session", "forked"),
+    ("capture.session", "session.forked"),
     ("capture.origins", "forked"),
 )
 ENDING: Acts = (
@@ -47,17 +47,16 @@ FORGETTING: Acts = (
     ("capture.hooks.searches", "forget"),
     ("capture.hooks.loops", "forget"),
     ("capture.hooks.uses", "forget"),
-    ("capture.hooks.inputs", "forget"),
     ("capture.origins.pipelines", "forget"),
     ("capture.origins.tfrecords", "forget"),
 )
 """In a forked child, and when the record has ended: nothing is in progress any more."""
 STOPPING: Acts = (
     # The wrappers go first, so that nothing new begins while the record ends.
+    ("capture.patching.registry", "patches.remove"),
     ("capture.hooks", "remove"),
-    ("capture.patching.functions", "remove"),
     ("capture.children", "remove"),
-    ("capture.session", "finish"),
+    ("capture.session", "session.finish"),
     # What is known of arrays and tags was needed until then.
     ("capture.origins", "forget"),
     ("capture.tags", "forget"),
@@ -70,31 +69,33 @@ _watching = False
 def functions(acts: Acts) -> Iterator[Any]:
     """The functions of a list whose modules are loaded, in its order."""
     for name, function in acts:
-        module = import_hook.loaded(name)
-        if module is not None:
-            yield getattr(module, function)
+        owner: Any = import_hook.loaded(name)
+        if owner is not None:
+            for part in function.split("."):
+                owner = getattr(owner, part)
+            yield owner
 
 
 def ending(exc: BaseException | None) -> None:
-    """The record ends; a fault of one costs only what that one would have told."""
+    """End the record: call each function of `ENDING`; a fault in one does not stop the others."""
     for finish in functions(ENDING):
         guard.call(finish, exc)
 
 
 def forgetting() -> None:
-    """Nothing is in progress any more."""
+    """Forget what is in progress: call each function of `FORGETTING`."""
     for forget in functions(FORGETTING):
         forget()
 
 
 def stopping() -> None:
-    """The agent is taken out."""
+    """Take the agent out of the process: call each function of `STOPPING`."""
     for stop in functions(STOPPING):
         guard.always(stop)
 
 
 def watch_forks() -> None:
-    """Be told of forks from now on."""
+    """Register the handlers of forks, once."""
     global _watching
     if not _watching and hasattr(os, "register_at_fork"):
         _watching = True

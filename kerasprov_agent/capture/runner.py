@@ -18,7 +18,7 @@ from types import CodeType, ModuleType
 
 from kerasprov_agent import guard, identity, settings
 from kerasprov_agent.capture import uncaught
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,14 +59,11 @@ class Start:
 
     def raised(self, exc: BaseException) -> None:
         """The program ends with an exception, which is about to leave."""
-        if watching.to_be_recorded or "kerasprov_agent.capture.session" in sys.modules:
-            guard.call(_tell, exc)
+        guard.call(_tell, exc)
         uncaught.leave(exc, self.code)
 
 
 def _tell(exc: BaseException) -> None:
-    from kerasprov_agent.capture import session
-
     # Python lets go of a SystemExit, and of the variables that its traceback holds, before it calls
     # what is registered with atexit.
     session.program_raised(SystemExit(exc.code) if isinstance(exc, SystemExit) else exc)

@@ -91,5 +91,5 @@ def say(name: str | None, tags: Mapping[str, Any]) -> Tagged:
         if fit is None:
             _hold(said().and_also(name, tags))
         else:
-            guard.call(fit.recorder.run_tagged, fit.run, name, tags)
+            guard.call(fit.recorder.trainings.tagged, fit.run, name, tags)
     return Tagged(before)

@@ -7,17 +7,17 @@ that the program's `open` may hold already, and count it among the program's thr
 from __future__ import annotations
 
 import _thread
-import atexit
 from time import sleep
 
-from kerasprov_agent import guard
-from kerasprov_agent.capture import import_hook
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent import guard, silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+
+    from kerasprov_agent.capture.files.watching import Watch
+
+    GoOn = Callable[[], bool]
 
 PAUSE_SECONDS = 0.2
 """What is seen is written down after so long."""
@@ -25,110 +25,73 @@ IDLE_ROUNDS = 5
 FORK_SECONDS = 1.0
 """A fork waits at most so long for the thread: SQLite and Python want none beside it."""
 
-_load_session: Callable[[], Any] | None = None
-"""Gives the module `session`, which is loaded when there is something to record."""
 
-_alive = _thread.allocate_lock()
-_wake = _thread.allocate_lock()
-_wake.acquire()
-_turn = 0
-_watching_end = False
-_watching_last = False
+class Worker:
+    """The thread of a session.
 
+    `trace(go_on)` does the work and returns whether more is to be done. `begun` is called before
+    the thread begins.
+    """
 
-def start() -> None:
-    """Begin, if it is not under way. Neither waits nor raises."""
-    if not _alive.acquire(False):
-        return
-    watch_end()
-    try:
-        _thread.start_new_thread(_run, (_turn,))
-    except RuntimeError:  # no more threads, or Python is ending
-        _alive.release()
+    def __init__(
+        self, watch: Watch, trace: Callable[[GoOn], bool], begun: Callable[[], None]
+    ) -> None:
+        self._watch = watch
+        self._trace = trace
+        self._begun = begun
+        self._turn = 0
+        """Counts the orders to end: a thread of an earlier turn ends when it looks."""
+        self._make_locks()
 
+    def _make_locks(self) -> None:
+        self._alive = _thread.allocate_lock()
+        """Held while there is a thread."""
+        self._wake = _thread.allocate_lock()
+        """Released to wake the thread out of its pause."""
+        self._wake.acquire()
 
-def stop(seconds: float) -> bool:
-    """Let it come to an end, waiting for so long at most; returns whether it has."""
-    global _turn
-    _turn += 1
-    if _wake.locked():
-        _wake.release()
-    ended = _alive.acquire(timeout=seconds)
-    if ended:
-        _alive.release()
-    return ended
+    def start(self) -> None:
+        """Begin, if it is not under way. Neither waits nor raises."""
+        if not self._alive.acquire(False):
+            return
+        self._begun()
+        try:
+            _thread.start_new_thread(self._run, (self._turn,))
+        except RuntimeError:  # no more threads, or Python is ending
+            self._alive.release()
 
+    def stop(self, seconds: float) -> bool:
+        """Let it come to an end, waiting for so long at most; returns whether it has."""
+        self._turn += 1
+        if self._wake.locked():
+            self._wake.release()
+        has_ended = self._alive.acquire(timeout=seconds)
+        if has_ended:
+            self._alive.release()
+        return has_ended
 
-def watch_end() -> None:
-    """Be told when the interpreter ends; Python has loaded `atexit` already."""
-    global _watching_end
-    if not _watching_end:
-        _watching_end = True
-        atexit.register(guard.always, _at_exit)
+    def settle(self) -> None:
+        """The program forks: no thread of ours is there then, and none is taken over."""
+        if self._alive.locked() and self.stop(FORK_SECONDS):
+            sleep(0.001)  # the system, too, has to see that it ended
 
+    def forked(self) -> None:
+        """In a forked child: locks that the parent may hold are made anew."""
+        self._make_locks()
 
-def watch_last() -> None:
-    """Be told of the end once more, after all handlers that are registered from now on."""
-    global _watching_last
-    if not _watching_last:
-        _watching_last = True
-        atexit.register(guard.always, _at_last)
+    def _run(self, turn: int) -> None:
+        # A turn that was told to end stays told so, however late the thread gets to hear of it.
+        def goes_on() -> bool:
+            return turn == self._turn
 
-
-def _at_exit() -> None:
-    _session().at_exit()
-
-
-def _at_last() -> None:
-    if import_hook.loaded("capture.session") is not None or watching.to_be_recorded:
-        _session().at_last()
-
-
-def settle() -> None:
-    """The program forks: no thread of ours is there then, and none is taken over."""
-    if _alive.locked() and stop(FORK_SECONDS):
-        sleep(0.001)  # the system, too, has to see that it ended
-    guard.call_own(watching.expect_reports)
-
-
-def forked() -> None:
-    """In a forked child: locks that the parent may hold are made anew."""
-    global _alive, _wake
-    _alive, _wake = _thread.allocate_lock(), _thread.allocate_lock()
-    _wake.acquire()
-    guard.forked()
-    watching.become_child()
-
-
-def _run(turn: int) -> None:
-    # A turn that was told to end stays told so, however late the thread gets to hear of it.
-    def goes_on() -> bool:
-        return turn == _turn
-
-    idle = 0
-    try:
-        while idle < IDLE_ROUNDS and goes_on():
-            _wake.acquire(timeout=PAUSE_SECONDS)
-            with guard.beside(), watching.quiet():
-                more = guard.call(_step, goes_on)
-            idle = 0 if more else idle + 1
-    finally:
-        _alive.release()
-    if watching.recording and watching.pending() and goes_on():
-        start()
-
-
-def _step(goes_on: Callable[[], bool]) -> bool:
-    more: bool = _session().trace(goes_on)
-    return more
-
-
-def load_session_by(load: Callable[[], Any]) -> None:
-    """How the module `session` is loaded; arming says so, since that loads nothing."""
-    global _load_session
-    _load_session = load
-
-
-def _session() -> Any:
-    assert _load_session is not None  # else nobody would be here
-    return _load_session()
+        idle = 0
+        try:
+            while idle < IDLE_ROUNDS and goes_on():
+                self._wake.acquire(timeout=PAUSE_SECONDS)
+                with silence.beside(), self._watch.quiet():
+                    more = guard.call(self._trace, goes_on)
+                idle = 0 if more else idle + 1
+        finally:
+            self._alive.release()
+        if self._watch.recording and self._watch.pending() and goes_on():
+            self.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,9 @@ import click
 
 from kerasprov_agent import guard
 from kerasprov_agent.cli import screen
+from kerasprov_agent.errors import Unusable
 from kerasprov_agent.settings import Values
+from kerasprov_agent.store import database
 from kerasprov_agent.version import __version__
 
 COMMANDS = {
@@ -25,7 +28,10 @@ COMMANDS = {
     "documents": ("prov",),
     "imports": ("import",),
     "export": ("export",),
-    "care": ("doctor", "pack", "merge", "rename", "tag", "note", "delete"),
+    "care": ("doctor", "pack", "merge", "rename", "tag", "note", "delete", "prune"),
+    "evidence": ("card", "reproduce", "seal", "verify"),
+    "view": ("view", "report"),
+    "central": ("push", "pull", "central"),
     "setup": ("config", "path"),
 }
 """The modules here, each with its commands."""
@@ -42,8 +48,8 @@ class Group(click.Group):
         """The command of a name."""
         for module, names in COMMANDS.items():
             if name in names:
-                found = importlib.import_module(f"kerasprov_agent.cli.{module}")
-                commands: tuple[click.Command, ...] = found.COMMANDS
+                module_found = importlib.import_module(f"kerasprov_agent.cli.{module}")
+                commands: tuple[click.Command, ...] = module_found.COMMANDS
                 return next(command for command in commands if command.name == name)
         return None
 
@@ -80,6 +86,10 @@ def _status(run: Callable[[], Any]) -> int:
         return run() or 0
     except (*screen.FORESEEN, OSError) as exc:
         return screen.status_of(exc)
+    except sqlite3.DatabaseError as exc:
+        if "malformed" not in str(exc):
+            raise
+        return screen.status_of(Unusable(database.damaged("the database", exc)))
 
 
 def database_option(command: Callable[..., Any]) -> Callable[..., Any]:

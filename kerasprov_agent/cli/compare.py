@@ -25,24 +25,26 @@ def diff(runs: tuple[str, ...], db: str, form: str | None) -> None:
     if len(runs) < 2:
         raise KerasProvError("diff needs two runs or more; for all of one: kerasprov show RUN")
     with open_record(db) as record:
-        found = compare(record, [record.find(run) for run in dict.fromkeys(runs)])
+        comparison = compare(record, [record.find(run) for run in dict.fromkeys(runs)])
     if form == "json":
-        say(as_json(found))
+        say(as_json(comparison))
         return
     if form == "csv":
-        tables = [{"section": s, **row} for s, rows in found.items() if s != "code" for row in rows]
+        tables = [
+            {"section": s, **row} for s, rows in comparison.items() if s != "code" for row in rows
+        ]
         print_rows(tables, form)
         return
     out = console()
-    for title, rows in found.items():
+    for title, rows in comparison.items():
         if rows and title != "code":
             columns = list(rows[0])
             shown = ["" if name == "name" else name for name in columns]
             out.print(FittedTable(shown, [[row[name] for name in columns] for row in rows], title))
             out.print()
-    if not any(rows for title, rows in found.items() if title != "outcome"):
+    if not any(rows for title, rows in comparison.items() if title != "outcome"):
         out.print("The runs do not differ in settings, data, code or environment.")
-    for change in found["code"]:
+    for change in comparison["code"]:
         say(visible(f"{change['run']}: {change['name']}"), bold=True)
         for line in change["diff"].splitlines():
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])

@@ -18,7 +18,7 @@ from kerasprov_agent.settings import Values
 
 BAR_AFTER_SECONDS = 1.0
 
-HELP = "; ".join(f"{one.name}: {one.meaning}" for one in documents.FORMATS.values())
+HELP = "; ".join(f"{form.name}: {form.meaning}" for form in documents.FORMATS.values())
 
 
 @click.command()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kerasprov_agent.cli.tables import epochs_told
-from kerasprov_agent.read.record import Row
+from kerasprov_agent.read.record import Row, listed, mapping
 from kerasprov_agent.read.wording import duration, moment, short
 
 
@@ -41,7 +41,7 @@ def summary(
 
 def tags_told(tags: str | None) -> str:
     """Tags, a JSON object, as `group=a, fold=3`."""
-    return ", ".join(f"{key}={value}" for key, value in json.loads(tags or "{}").items())
+    return ", ".join(f"{key}={value}" for key, value in mapping(tags).items())
 
 
 def _source(run: Row, source: Row) -> str:
@@ -64,16 +64,16 @@ def _software(execution: Row) -> str:
         parts.append(f"{execution['keras_package']} {execution['keras_version']}")
     if execution["backend"]:
         parts.append(f"on {execution['backend']} {execution['backend_version'] or ''}".rstrip())
-    told = " ".join(parts)
+    version = " ".join(parts)
     python = f"Python {execution['python']}" if execution["python"] else ""
-    return ", ".join(one for one in (told, python) if one)
+    return ", ".join(part for part in (version, python) if part)
 
 
 def _machine(execution: Row) -> str:
     at = f"@{execution['host']}" if execution["host"] else ""
     person = execution["user"] or ("?" if at else "")
-    gpus = json.loads(execution["gpus"] or "[]")
-    return ", ".join(one for one in (f"{person}{at}", execution["cpu"], *gpus) if one)
+    gpus = listed(execution["gpus"])
+    return ", ".join(part for part in (f"{person}{at}", execution["cpu"], *gpus) if part)
 
 
 def _exception(run: Row) -> str | None:
@@ -83,7 +83,7 @@ def _exception(run: Row) -> str | None:
 def _program(execution: Row) -> str:
     if execution["kind"] == "import" and not execution["script"]:
         return ""
-    arguments = json.loads(execution["arguments"] or "[]")
+    arguments = listed(execution["arguments"])
     return " ".join([execution["script"] or execution["kind"], *arguments])
 
 
@@ -96,7 +96,7 @@ def _samples(run: Row) -> str | None:
 
 def compile_facts(compiled: Row) -> dict[str, Any]:
     """What its model was compiled with."""
-    config = json.loads(compiled["optimizer_config"] or "{}")
+    config = mapping(compiled["optimizer_config"])
     settings = ", ".join(
         f"{name} {json.dumps(value) if isinstance(value, (dict, list)) else value}"
         for name, value in config.items()

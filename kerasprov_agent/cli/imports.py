@@ -36,10 +36,10 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     from kerasprov_agent.exchange import imports
     from kerasprov_agent.exchange.imports.found import Training, Unread
 
-    found = list(imports.read(files))
-    outcomes = imports.store(db, found) if found else []
-    trainings = [one for one in found if isinstance(one, Training)]
-    unread = [one for one in found if isinstance(one, Unread)]
+    read = list(imports.read(files))
+    outcomes = imports.store(db, read) if read else []
+    trainings = [item for item in read if isinstance(item, Training)]
+    unread = [item for item in read if isinstance(item, Unread)]
     rows = [*map(_row, trainings, outcomes), *map(_unread_row, unread)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     rows = [{name: row.get(name) for name in columns} for row in rows]
@@ -54,7 +54,7 @@ def import_(files: tuple[str, ...], db: str, form: str | None) -> None:
     changed = len(outcomes) - new - known
     others = f", {changed} have changed" if changed else ""
     say(f"\n{runs} runs with {epochs} epochs; {new} of {len(trainings)} are new{others}.")
-    parts = sum(len(one.left_out) for one in trainings) + len(unread)
+    parts = sum(len(item.left_out) for item in trainings) + len(unread)
     if parts:
         say(f"Left out: {parts}; the reasons are above, and in the view imports.")
 
@@ -72,8 +72,8 @@ def _row(training: Training, outcome: str) -> Row:
     }
 
 
-def _unread_row(one: Unread) -> Row:
-    return {"name": one.path, "from": one.format, "outcome": NOT_READ, "left_out": one.reason}
+def _unread_row(item: Unread) -> Row:
+    return {"name": item.path, "from": item.format, "outcome": NOT_READ, "left_out": item.reason}
 
 
 def _say_below(rows: list[Row]) -> None:

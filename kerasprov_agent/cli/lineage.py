@@ -15,22 +15,13 @@ from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import as_json
 from kerasprov_agent.documents.picture import graphviz
 from kerasprov_agent.documents.picture.dot import quoted
-from kerasprov_agent.read.lineage import Lineage
+from kerasprov_agent.read.lineage import HOW_KNOWN, Lineage
 from kerasprov_agent.read.record import Row, open_record
 from kerasprov_agent.read.wording import short
 from kerasprov_agent.replacing import replaced
 from kerasprov_agent.visible import visible
 
 FORMATS = ("tree", "json", "dot", "svg", "png")
-KNOWN = {
-    "same_buffer": "the same memory",
-    "content_match": "by what it holds",
-    "pipeline": "read by the input",
-    "same_content": "the same content",
-    "declared": "as the program tells",
-    "read_before": "perhaps: was read before",
-}
-"""How a step is known, in words; what was done by Keras needs none."""
 
 
 @click.command()
@@ -55,17 +46,17 @@ def lineage(
     Files are found by their content: they may have been moved, renamed or copied.
     """
     with open_record(db) as record:
-        found = Lineage(record, perhaps)
-        start = found.find(what)
+        lineage_graph = Lineage(record, perhaps)
+        start = lineage_graph.find(what)
         if files:
-            say("\n".join(map(visible, found.files(found.reach(start, "back")))))
+            say("\n".join(map(visible, lineage_graph.files(lineage_graph.reach(start, "back")))))
             return
         directions = [only] if only else ["back", "forward"]
         if form == "tree":
             for direction in directions:
-                _print_tree(found, start, direction, perhaps)
+                _print_tree(lineage_graph, start, direction, perhaps)
             return
-        graphs = [found.as_graph(start, direction) for direction in directions]
+        graphs = [lineage_graph.as_graph(start, direction) for direction in directions]
         graph = {**graphs[0], "direction": only or "both"}
         for other in graphs[1:]:
             known = {node["id"] for node in graph["nodes"]}
@@ -74,77 +65,77 @@ def lineage(
     _write(as_json(graph) + "\n" if form == "json" else _dot(graph), form, output)
 
 
-def _print_tree(found: Lineage, start: list[str], direction: str, perhaps: bool) -> None:
+def _print_tree(graph: Lineage, start: list[str], direction: str, perhaps: bool) -> None:
     out = console()
     shown: set[str] = set()
     trees = []
-    for one in start:
+    for entity_id in start:
         title = "came from" if direction == "back" else "was made into"
-        root = Tree(Text.assemble(_label(found.node(one)), " ", (title, "bold")))
-        _grow(root, found, one, direction, shown)
+        root = Tree(Text.assemble(_label(graph.node(entity_id)), " ", (title, "bold")))
+        _grow(root, graph, entity_id, direction, shown)
         trees.append(root)
     for root in [tree for tree in trees if tree.children] or trees[:1]:
         if not root.children:
             root.add(Text("nothing that is recorded", "dim"))
         out.print(root, soft_wrap=True)
-    if direction == "back" and not perhaps and found.leaves_out(shown):
+    if direction == "back" and not perhaps and graph.leaves_out(shown):
         out.print("[dim]Files that were only read before are left out; --all shows them.[/dim]")
 
 
-def _grow(root: Tree, found: Lineage, start: str, direction: str, shown: set[str]) -> None:
+def _grow(root: Tree, graph: Lineage, start: str, direction: str, shown: set[str]) -> None:
     """Add what an entity came of, or was made into; what stands elsewhere is named only.
 
     Without recursion: a model that was trained on a thousand times has as many generations.
     """
     waiting: list[tuple[Tree, str, str | None]] = []
 
-    def visit(tree: Tree, one: str) -> None:
-        steps = found.steps(one, direction)
-        if one in shown:
+    def visit(tree: Tree, entity_id: str) -> None:
+        steps = graph.steps(entity_id, direction)
+        if entity_id in shown:
             if steps:
                 tree.add(Text("as above", "dim"))
             return
-        shown.add(one)
+        shown.add(entity_id)
         if direction == "forward":
-            waiting.append((tree, one, None))  # at last: what used it and made nothing
-        waiting.extend((tree, one, other) for other in sorted(steps, reverse=True))
+            waiting.append((tree, entity_id, None))  # at last: what used it and made nothing
+        waiting.extend((tree, entity_id, other) for other in sorted(steps, reverse=True))
 
     visit(root, start)
     while waiting:
-        tree, one, other = waiting.pop()
+        tree, entity_id, other = waiting.pop()
         if other is None:
-            for use in found.uses(one):
-                tree.add(Text(_program(found.activity(use["id"])), "dim"))
+            for use in graph.uses(entity_id):
+                tree.add(Text(_program(graph.activity(use["id"])), "dim"))
             continue
-        node, row = found.node(other), found.steps(one, direction)[other]
-        if _is_between(found, node) or _is_same_file(found, one, node, row):
+        node, row = graph.node(other), graph.steps(entity_id, direction)[other]
+        if _is_between(graph, node) or _is_same_file(graph, entity_id, node, row):
             visit(tree, other)
             continue
-        how = KNOWN.get(row["confidence"])
-        label = _label(_as_written(found, node) if direction == "back" else node)
+        how = HOW_KNOWN.get(row["confidence"])
+        label = _label(_as_written(graph, node) if direction == "back" else node)
         if how:
             label.append(f" ({how})", "dim")
         visit(tree.add(label), other)
 
 
-def _is_between(found: Lineage, node: Row) -> bool:
+def _is_between(graph: Lineage, node: Row) -> bool:
     """Whether a model's state says no more than that it was compiled."""
     made = node["made_by"]
     return node["kind"] == "model" and (made is None or made["kind"] in ("compile", "program"))
 
 
-def _is_same_file(found: Lineage, one: str, node: Row, row: Row) -> bool:
+def _is_same_file(graph: Lineage, entity_id: str, node: Row, row: Row) -> bool:
     """Whether a step leads from a file that was read to where it was written, or back."""
     if row["confidence"] != "same_content":
         return False
-    return bool(found.node(one)["path"] == node["path"])
+    return bool(graph.node(entity_id)["path"] == node["path"])
 
 
-def _as_written(found: Lineage, node: Row) -> Row:
+def _as_written(graph: Lineage, node: Row) -> Row:
     """A file that was read where it was written stands for both."""
-    for other, row in found.steps(node["id"], "back").items():
-        if _is_same_file(found, node["id"], found.node(other), row):
-            return {**node, "made_by": found.node(other)["made_by"]}
+    for other, row in graph.steps(node["id"], "back").items():
+        if _is_same_file(graph, node["id"], graph.node(other), row):
+            return {**node, "made_by": graph.node(other)["made_by"]}
     return node
 
 
@@ -161,8 +152,8 @@ def _label(node: Row) -> Text:
     if node["kind"] == "dataset":
         name = visible(node["name"] or "data").replace("_", " ")
         samples = node["samples"]
-        told = name if samples is None else f"{name}, {short(samples)} samples"
-        return Text.assemble(told, by if name == "made" else "")
+        label = name if samples is None else f"{name}, {short(samples)} samples"
+        return Text.assemble(label, by if name == "made" else "")
     if made and "run" in made:
         settings = ", ".join(
             f"{name} {visible(short(made[key]))}"
@@ -205,7 +196,7 @@ def _dot(graph: dict[str, Any]) -> str:
             label = f"{label}\nrun {made['run']} {made['name']}"
         lines.append(f'  {quoted(node["id"])} [label={quoted(label)} fillcolor="#FFFC87"];')
     for edge in graph["edges"]:
-        how = KNOWN.get(edge["confidence"], "")
+        how = HOW_KNOWN.get(edge["confidence"], "")
         lines.append(
             f"  {quoted(edge['from'])} -> {quoted(edge['to'])} [label={quoted(how)} fontsize=9];"
         )

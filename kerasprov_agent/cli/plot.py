@@ -64,23 +64,27 @@ def plot(
         pairs = selection.epochs_where(record, where) if of_epochs and where else None
         chosen = _chosen(record, runs, None if of_epochs else where, by)
         wanted = [] if is_time else list(metrics) or common_metrics(chosen)
-        found = groups(record, chosen, wanted, by, pairs, skip_first)
-    if not any(group.seconds or group.lines for group in found):
+        shown_groups = groups(record, chosen, wanted, by, pairs, skip_first)
+    if not any(group.seconds or group.lines for group in shown_groups):
         raise KerasProvError("no epochs match")
     if is_time:
-        found = [group for group in found if group.seconds]
-        if not found:
+        shown_groups = [group for group in shown_groups if group.seconds]
+        if not shown_groups:
             raise KerasProvError("of these runs the time of no epoch is known")
     if form is not None:
-        print_rows(_times(found) if is_time else _points(found, wanted), form)
+        print_rows(_times(shown_groups) if is_time else _points(shown_groups, wanted), form)
     elif output is None:
         from kerasprov_agent.plots import terminal
 
-        click.echo(terminal.times(found) if is_time else terminal.curves(found, wanted))
+        click.echo(
+            terminal.times(shown_groups) if is_time else terminal.curves(shown_groups, wanted)
+        )
     else:
         from kerasprov_agent.plots import figure
 
-        figure.write(output, figure.times(found) if is_time else figure.curves(found, wanted))
+        figure.write(
+            output, figure.times(shown_groups) if is_time else figure.curves(shown_groups, wanted)
+        )
 
 
 def _chosen(
@@ -95,7 +99,7 @@ def _chosen(
     return rows[::-1]
 
 
-def _times(found: list[Group]) -> list[Row]:
+def _times(shown_groups: list[Group]) -> list[Row]:
     return [
         {
             "group": group.name,
@@ -103,15 +107,15 @@ def _times(found: list[Group]) -> list[Row]:
             "epochs": len(group.seconds),
             "seconds_per_epoch": sum(group.seconds) / len(group.seconds),
         }
-        for group in found
+        for group in shown_groups
     ]
 
 
-def _points(found: list[Group], metrics: list[str]) -> list[Row]:
+def _points(shown_groups: list[Group], metrics: list[str]) -> list[Row]:
     """What is drawn, as numbers: the mean of a group's runs, and of how many it is."""
     return [
         {"group": group.name, "metric": name, "epoch": epoch, "value": value, "runs": count}
-        for group in found
+        for group in shown_groups
         for metric in metrics
         for name in (metric, f"val_{metric}")
         for epoch, value, count in group.means(name)

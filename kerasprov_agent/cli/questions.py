@@ -84,9 +84,10 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
     with open_record(db) as record:
         meant: dict[str, str] = {}
         if re.match(r"\s*(select|with)\b", question, re.IGNORECASE):
-            found = SQL(question)
+            compiled = SQL(question)
         else:
-            found, meant = compile_question(question, record.connection)
+            understood = compile_question(question, record.connection)
+            compiled, meant = understood.sql, understood.meant
         if meant and form is None and not show_sql:
             read = ", ".join(f"{view}.{name}" for name, view in meant.items())
             say(
@@ -94,9 +95,9 @@ def query(question: str, db: str, form: str | None, show_sql: bool) -> None:
                 err=True,
             )
         if show_sql:
-            say(as_written(found))
+            say(as_written(compiled))
         else:
-            print_rows(record.ask(*found), form, "No rows match.")
+            print_rows(record.ask(*compiled), form, "No rows match.")
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any
@@ -15,7 +14,7 @@ from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.screen import console, say
 from kerasprov_agent.cli.tables import FittedTable, as_csv, as_json, epochs_told, metric_names
 from kerasprov_agent.read.conditions import as_written
-from kerasprov_agent.read.record import Record, Row, open_record
+from kerasprov_agent.read.record import Record, Row, mapping, open_record
 from kerasprov_agent.read.wording import duration, moment, short
 from kerasprov_agent.visible import visible
 
@@ -76,7 +75,7 @@ def runs(
 
     Settings that differ between the runs are columns; a line above tells those that are the same.
     """
-    chosen = [one.strip() for one in columns.split(",") if one.strip()] if columns else []
+    chosen = [column.strip() for column in columns.split(",") if column.strip()] if columns else []
     which: dict[str, Any] = {"where": where, "name": name, "since": since, "sort": sort}
 
     def found(record: Record) -> list[Row]:
@@ -87,8 +86,8 @@ def runs(
             rows = found(record)
             if rows:
                 return _runs_table(rows, chosen, record.arguments(rows))
-            told = "No runs match." if record.runs(1) else f"No runs in {visible(db)} yet."
-            return Text(told, no_wrap=True, overflow="ignore")
+            message = "No runs match." if record.runs(1) else f"No runs in {visible(db)} yet."
+            return Text(message, no_wrap=True, overflow="ignore")
 
     if watch and not show_sql:
         _watch(shown)
@@ -115,8 +114,8 @@ def _runs_table(
     if columns:
         return FittedTable(columns, ([row[name] for name in columns] for row in rows))
     settings = [_settings(row, arguments.get(row["id"], {})) for row in rows]
-    names = list(dict.fromkeys(name for one in settings for name in one))
-    varying = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
+    names = list(dict.fromkeys(name for setting in settings for name in setting))
+    varying = [name for name in names if len({repr(setting.get(name)) for setting in settings}) > 1]
     common = {name: settings[0][name] for name in names if name not in varying}
     metrics = metric_names(row["metrics"] for row in rows)
     is_clear = all(row["status"] == "finished" for row in rows)
@@ -137,17 +136,17 @@ def _runs_table(
             for row, own in zip(rows, settings, strict=True)
         ),
     )
-    told = ", ".join(f"{name} {short(value)}" for name, value in common.items() if value != "")
+    line = ", ".join(f"{name} {short(value)}" for name, value in common.items() if value != "")
     whose = "all of them: " if len(rows) > 1 else ""
-    return Group(Text(f"{whose}{told}", style="dim"), made) if told else made
+    return Group(Text(f"{whose}{line}", style="dim"), made) if line else made
 
 
 def _settings(row: Row, arguments: Row) -> Row:
     """What was chosen for a run: what its command line says, its hyperparameters, its tags."""
-    tags = {f"tag.{name}": value for name, value in json.loads(row["tags"] or "{}").items()}
-    found = {name: row[name] for name in SETTINGS if row[name] is not None}
+    tags = {f"tag.{name}": value for name, value in mapping(row["tags"]).items()}
+    settings = {name: row[name] for name in SETTINGS if row[name] is not None}
     given = {name: value for name, value in arguments.items() if name not in row}
-    return {**given, **found, **tags}
+    return {**given, **settings, **tags}
 
 
 def _print_csv(rows: list[Row], columns: list[str]) -> None:

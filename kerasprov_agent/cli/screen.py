@@ -45,8 +45,8 @@ def complain(message: str) -> None:
 
 def console() -> Console:
     """A console as wide as the terminal or as `COLUMNS` says; else wide, without colours."""
-    told = os.environ.get("COLUMNS", "")
-    is_told = sys.stdout.isatty() or (told.isdecimal() and int(told) > 0)
+    columns = os.environ.get("COLUMNS", "")
+    is_told = sys.stdout.isatty() or (columns.isdecimal() and int(columns) > 0)
     made = Console(highlight=False, width=None if is_told else PIPE_WIDTH)
     made.push_render_hook(_OnlyVisible())
     return made
@@ -57,7 +57,7 @@ class _OnlyVisible(RenderHook):
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """All that is printed, each of it made visible."""
-        return [_Visible(one) for one in renderables]
+        return [_Visible(renderable) for renderable in renderables]
 
 
 class _Visible:
@@ -95,6 +95,10 @@ def status_of(problem: BaseException) -> int:
         return NOT_DONE
     if isinstance(problem, OSError):
         return _status_of_system(problem)
+    if problem.__class__.__name__ == "NoArgsIsHelpError":  # of click 8.2 and later
+        assert isinstance(problem, click.UsageError) and problem.ctx
+        click.echo(problem.ctx.get_help())
+        return 0
     if isinstance(problem, click.UsageError):
         command = problem.ctx.command_path if problem.ctx else "kerasprov"
         complain(f"{problem.format_message().rstrip('.')}; see {command} --help")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 import kerasprov_agent
+from kerasprov_agent import redaction
 from kerasprov_agent.cli import form_options
 from kerasprov_agent.cli.screen import say
 from kerasprov_agent.cli.tables import print_rows
@@ -22,7 +24,7 @@ def config(form: str | None) -> None:
     rows = [
         {
             "setting": setting.name,
-            "value": getattr(values, setting.name),
+            "value": _shown(getattr(values, setting.name)),
             "from": values.source.get(setting.name),
             "variable": setting.variable,
             "option": f"{setting.option} {setting.form}".strip(),
@@ -31,6 +33,11 @@ def config(form: str | None) -> None:
         for setting in SETTINGS
     ]
     print_rows(rows, form)
+
+
+def _shown(value: Any) -> Any:
+    """A value without what is secret in it, as the password of an address."""
+    return redaction.text(value) if isinstance(value, str) else value
 
 
 @click.command()

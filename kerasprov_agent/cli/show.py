@@ -51,24 +51,24 @@ def show(run: str, db: str, form: str | None, part: str | None) -> None:
     With an option only that part, whole.
     """
     with open_record(db) as record:
-        found = record.find(run)
+        row = record.find(run)
         if part is None and form == "csv":
             part = "epochs"
         if part is None:
             if form == "json":
-                say(as_json(_everything(record, found)))
+                say(as_json(_everything(record, row)))
             else:
-                _print_run(record, found, console())
+                _print_run(record, row, console())
         elif part == "code" and form is None:
-            _print_code(record.code(found))
+            _print_code(record.code(row))
         else:
-            print_rows(PARTS[part](record, found), form, f"No {part} of run {found['run']} known.")
+            print_rows(PARTS[part](record, row), form, f"No {part} of run {row['run']} known.")
 
 
 def _print_code(code: list[Row]) -> None:
-    for one in code:
-        say(visible(f"# {one['kind']} {one['name'] or ''}".rstrip()), bold=True)
-        say(one["text"].rstrip("\n") + "\n")
+    for part in code:
+        say(visible(f"# {part['kind']} {part['name'] or ''}".rstrip()), bold=True)
+        say(part["text"].rstrip("\n") + "\n")
 
 
 def _layers(record: Record, run: Row) -> list[Row]:
@@ -182,7 +182,7 @@ def _print_curves(epochs: list[Row], out: Console) -> None:
     rows = []
     for name in metric_names(epoch["metrics"] for epoch in epochs):
         values = [epoch["metrics"].get(name) for epoch in epochs]
-        numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
+        numbers = [value for value in values if isinstance(value, (int, float)) and value == value]
         if numbers:
             curve = sparkline(values, width)
             rows.append([name, values[0], curve, values[-1], min(numbers), max(numbers)])

@@ -8,7 +8,6 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -17,11 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasprov_agent.cli.screen import console, is_unicode, say
-from kerasprov_agent.read.wording import short
+from kerasprov_agent.read.wording import bars, short, usual_first
 from kerasprov_agent.visible import no_formula, visible, visible_json
 
 STATUS_STYLE = {"finished": "green", "running": "cyan", "failed": "red", "lost": "red"}
-FIRST_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 METRICS_SHOWN = 6
 GAP = 2
 """Cells between two columns."""
@@ -67,8 +65,8 @@ class FittedTable:
         if self._empty:
             left_out.append(f"{self._empty} without a value")
         if left_out:
-            told = f"left out for lack of room: {', '.join(left_out)}"
-            yield Text(told, style="dim")
+            note = f"left out for lack of room: {', '.join(left_out)}"
+            yield Text(note, style="dim")
 
     def _leave_out_empty(self) -> None:
         """Keep the columns that have a value in some row, if there are any."""
@@ -85,7 +83,9 @@ class FittedTable:
 
     def _is_number(self, position: int) -> bool:
         values = [row[position] for row in self._values]
-        return bool(values) and all(isinstance(one, (int, float)) or one is None for one in values)
+        return bool(values) and all(
+            isinstance(value, (int, float)) or value is None for value in values
+        )
 
     def _widths(self) -> list[int]:
         """As wide as each column is with everything in it."""
@@ -115,18 +115,18 @@ def fitting(widths: list[int], least: list[int], room: int) -> list[int]:
     count = len(widths)
     while count > 1 and needed(least[:count]) > room:
         count -= 1
-    found = least[:count]
-    left = room - needed(found)
+    fitted = least[:count]
+    left = room - needed(fitted)
     if count == 1 and left < 0:
         return [max(room, 1)]
-    while left > 0 and found != widths[:count]:
+    while left > 0 and fitted != widths[:count]:
         narrowest = min(
-            (position for position in range(count) if found[position] < widths[position]),
-            key=lambda position: found[position],
+            (position for position in range(count) if fitted[position] < widths[position]),
+            key=lambda position: fitted[position],
         )
-        found[narrowest] += 1
+        fitted[narrowest] += 1
         left -= 1
-    return found
+    return fitted
 
 
 def shortened(text: Text, width: int) -> Text:
@@ -138,15 +138,11 @@ def shortened(text: Text, width: int) -> Text:
     return Text((kept + end)[: max(width, 1)], style=text.style)
 
 
-def metric_names(found: Any) -> list[str]:
+def metric_names(row_names: Any) -> list[str]:
     """Which metrics get a column: the common ones first, then as they come."""
-    names = dict.fromkeys(name for metrics in found for name in metrics)
-    ordered = [name for name in FIRST_METRICS if name in names]
-    ordered += [name for name in names if name not in FIRST_METRICS and name != "learning_rate"]
-    return ordered[:METRICS_SHOWN]
+    return usual_first(name for metrics in row_names for name in metrics)[:METRICS_SHOWN]
 
 
-BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 40
 
 
@@ -154,22 +150,7 @@ def sparkline(values: Sequence[Any], width: int = CURVE_WIDTH) -> str:
     """Numbers as a row of bars; where there are more than `width`, the mean of those together."""
     if not is_unicode():
         return ""
-    groups = min(width, len(values))
-    edges = [round(place * len(values) / groups) for place in range(groups + 1)]
-    means = [_mean(values[a:b]) for a, b in pairwise(edges)]
-    known = [one for one in means if one is not None]
-    if not known:
-        return ""
-    low, span = min(known), (max(known) - min(known)) or 1.0
-    return "".join(
-        " " if one is None else BARS[min(int((one - low) / span * len(BARS)), len(BARS) - 1)]
-        for one in means
-    )
-
-
-def _mean(values: Sequence[Any]) -> float | None:
-    found = [one for one in values if isinstance(one, (int, float)) and math.isfinite(one)]
-    return sum(found) / len(found) if found else None
+    return bars(values, width)
 
 
 def epochs_told(row: dict[str, Any]) -> str:

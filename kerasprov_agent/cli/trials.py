@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from kerasprov_agent.cli import database_option, form_options
 from kerasprov_agent.cli.tables import print_rows
-from kerasprov_agent.read.record import Record, Row, open_record
+from kerasprov_agent.read.record import Record, Row, mapping, open_record
 
 FIRST = ("search", "trial", "status", "score")
 AFTER = ("best_step", "runs", "run_numbers", "seconds", "message")
@@ -54,9 +53,9 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 def _told(row: Row) -> Row:
     """A trial with its hyperparameters as columns."""
-    found = {name: row[name] for name in (*FIRST, *AFTER)}
-    found |= {k: v for k, v in json.loads(row["hyperparameters"] or "{}").items() if k not in found}
-    return found
+    row_values = {name: row[name] for name in (*FIRST, *AFTER)}
+    row_values |= {k: v for k, v in mapping(row["hyperparameters"]).items() if k not in row_values}
+    return row_values
 
 
 COMMANDS = (trials,)

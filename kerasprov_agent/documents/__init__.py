@@ -67,8 +67,8 @@ def text(document: Document, format: str) -> str:
     chosen.check(document)
     stream: io.BytesIO | io.StringIO = io.BytesIO() if chosen.binary else io.StringIO()
     chosen.write(document, document.statements(), stream)
-    found = stream.getvalue()
-    return found if isinstance(found, str) else found.decode()
+    content = stream.getvalue()
+    return content if isinstance(content, str) else content.decode()
 
 
 def provenance(

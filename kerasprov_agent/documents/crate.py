@@ -52,48 +52,48 @@ class _Facts:
         self.hashes: dict[str, str] = {}
         self.sources: dict[str, list[str]] = {}
         self.parts: dict[str, list[str]] = {}
-        for one in statements:
-            formal = [str(value) if value is not None else "" for value in one.formal]
-            if one.kind in ("entity", "activity", "agent"):
+        for statement in statements:
+            formal = [str(value) if value is not None else "" for value in statement.formal]
+            if statement.kind in ("entity", "activity", "agent"):
                 attributes: dict[str, list[Value]] = {}
-                for key, value in one.attributes:
+                for key, value in statement.attributes:
                     attributes.setdefault(key, []).append(value)
-                self.elements[str(one.id)] = one, attributes
+                self.elements[str(statement.id)] = statement, attributes
                 for whole in attributes.get("dcterms:isPartOf", ()):
-                    self.parts.setdefault(str(whole), []).append(str(one.id))
-            elif one.kind == "used":
+                    self.parts.setdefault(str(whole), []).append(str(statement.id))
+            elif statement.kind == "used":
                 self.used.setdefault(formal[0], []).append(formal[1])
-            elif one.kind == "wasGeneratedBy":
+            elif statement.kind == "wasGeneratedBy":
                 self.made.setdefault(formal[1], []).append(formal[0])
-            elif one.kind == "wasAssociatedWith":
+            elif statement.kind == "wasAssociatedWith":
                 self.agents.setdefault(formal[0], []).append((formal[1], formal[2] or None))
-            elif one.kind == "specializationOf":
+            elif statement.kind == "specializationOf":
                 self.hashes[formal[0]] = formal[1].rpartition("-")[2]
-            elif one.kind == "wasDerivedFrom":
+            elif statement.kind == "wasDerivedFrom":
                 self.sources.setdefault(formal[0], []).append(formal[1])
 
     def types(self, name: str) -> list[str]:
-        return [str(one) for one in self.elements[name][1].get("prov:type", ())]
+        return [str(type_name) for type_name in self.elements[name][1].get("prov:type", ())]
 
     def within(self, name: str) -> list[str]:
         """An activity and those that are part of it; what they used and made, it has."""
-        found = [name]
-        for one in found:
-            found += self.parts.get(one, ())
-        return found
+        names = [name]
+        for member in names:
+            names += self.parts.get(member, ())
+        return names
 
     def files(self, names: Iterable[str]) -> list[str]:
         """The files among these."""
         kinds = {"kp:File", "kp:FileSet"}
-        return [one for one in dict.fromkeys(names) if kinds & set(self.types(one))]
+        return [file for file in dict.fromkeys(names) if kinds & set(self.types(file))]
 
     def files_behind(self, names: Iterable[str]) -> list[str]:
         """The files among these, and those that data sets among them came from."""
-        found = [one for one in dict.fromkeys(names) if one in self.elements]
-        for one in found:
-            if "kp:InMemoryDataset" in self.types(one):
-                found += [source for source in self.sources.get(one, ()) if source not in found]
-        return self.files(found)
+        files = [file for file in dict.fromkeys(names) if file in self.elements]
+        for file in files:
+            if "kp:InMemoryDataset" in self.types(file):
+                files += [source for source in self.sources.get(file, ()) if source not in files]
+        return self.files(files)
 
 
 def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]) -> None:
@@ -109,8 +109,8 @@ def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]
         archive.writestr("prov.json", prov.getvalue())
         for path, sha256 in code.items():
             query = "SELECT zlib FROM source WHERE sha256 = ?"
-            found = document.connection.execute(query, (sha256,)).fetchone()
-            archive.writestr(path, zlib.decompress(found[0]))
+            row = document.connection.execute(query, (sha256,)).fetchone()
+            archive.writestr(path, zlib.decompress(row[0]))
 
 
 def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
@@ -126,22 +126,22 @@ def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
         "encodingFormat": "application/json",
     }  # fmt: skip
     parts = [
-        {"@id": one["@id"]}
-        for one in graph.values()
-        if one["@type"] in ("File", ["File", "SoftwareSourceCode"], "Dataset")
+        {"@id": entity["@id"]}
+        for entity in graph.values()
+        if entity["@type"] in ("File", ["File", "SoftwareSourceCode"], "Dataset")
     ]
     root: Entity = {
         "@id": "./",
         "@type": "Dataset",
         "name": "Provenance of Keras trainings",
         "description": "What was recorded by kerasprov_agent: " + ", ".join(
-            str(one["name"]) for one in actions[:10]
+            str(entity["name"]) for entity in actions[:10]
         ),
         "datePublished": clock.iso(clock.now()),
         "license": {"@id": LICENSE},
         "conformsTo": {"@id": PROFILE},
         "hasPart": parts,
-        "mentions": [{"@id": one["@id"]} for one in actions],
+        "mentions": [{"@id": entity["@id"]} for entity in actions],
     }  # fmt: skip
     descriptor = {
         "@id": "ro-crate-metadata.json", "@type": "CreativeWork", "about": {"@id": "./"},
@@ -166,7 +166,7 @@ def _action(
     """An activity as what schema.org calls an action."""
     started, ended = statement.formal
     status = str(attributes.get("kp:status", ["finished"])[0])
-    found: Entity = {
+    action: Entity = {
         "@id": f"#{name.replace(':', '-')}",
         "@type": "CreateAction",
         "name": str(attributes["prov:label"][0]),
@@ -175,7 +175,7 @@ def _action(
         "actionStatus": {"@id": f"http://schema.org/{STATUS.get(status, 'FailedActionStatus')}"},
     }
     if "kp:exception" in attributes:
-        found["error"] = str(attributes["kp:exception"][0])
+        action["error"] = str(attributes["kp:exception"][0])
     people: list[Entity] = []
     instruments: list[Entity] = []
     for agent, plan in facts.agents.get(name, ()):
@@ -187,18 +187,18 @@ def _action(
             graph[source["@id"]] = source
             instruments.insert(0, {"@id": source["@id"]})
     if people:
-        found["agent"] = people[0]
+        action["agent"] = people[0]
     if instruments:
-        found["instrument"] = instruments
+        action["instrument"] = instruments
     within = facts.within(name)
-    made = facts.files(one for part in within for one in facts.made.get(part, ()))
-    used = facts.files_behind(one for part in within for one in facts.used.get(part, ()))
-    for key, names in (("object", [one for one in used if one not in made]), ("result", made)):
-        entities = [_file(facts, one) for one in names]
-        graph.update((one["@id"], one) for one in entities)
+    made = facts.files(item for part in within for item in facts.made.get(part, ()))
+    used = facts.files_behind(item for part in within for item in facts.used.get(part, ()))
+    for key, names in (("object", [item for item in used if item not in made]), ("result", made)):
+        entities = [_file(facts, item) for item in names]
+        graph.update((item["@id"], item) for item in entities)
         if entities:
-            found[key] = [{"@id": one["@id"]} for one in entities]
-    return found
+            action[key] = [{"@id": item["@id"]} for item in entities]
+    return action
 
 
 def _agent(facts: _Facts, name: str) -> Entity:
@@ -219,18 +219,18 @@ def _code(facts: _Facts, code: dict[str, str], name: str) -> Entity:
     """A script: in the crate where its text is known."""
     attributes = facts.elements[name][1]
     label = PurePath(str(attributes["prov:label"][0])).name
-    found: Entity = {"@id": f"#{name.replace(':', '-')}", "@type": "SoftwareSourceCode"}
+    entity: Entity = {"@id": f"#{name.replace(':', '-')}", "@type": "SoftwareSourceCode"}
     sha256 = facts.hashes.get(name)
     if sha256:
         sha256 = facts.blanked.get(sha256, sha256)
         path = f"code/{name.partition(':')[0]}/{label}"
         code[path] = sha256
-        found = {
+        entity = {
             "@id": pathname2url(path),
             "@type": ["File", "SoftwareSourceCode"],
             "sha256": sha256,
         }
-    return {**found, "name": label, "programmingLanguage": "Python"}
+    return {**entity, "name": label, "programmingLanguage": "Python"}
 
 
 def _file(facts: _Facts, name: str) -> Entity:
@@ -238,12 +238,12 @@ def _file(facts: _Facts, name: str) -> Entity:
     path = str(attributes["prov:location"][0])
     is_set = "kp:FileSet" in facts.types(name)
     digest = facts.hashes.get(name)
-    found: Entity = {
+    entity: Entity = {
         "@id": f"file://{pathname2url(path)}{'/' if is_set else ''}#{name.replace(':', '-')}",
         "@type": "Dataset" if is_set else "File",
         "name": str(attributes.get("prov:label", [path])[0]),
     }
-    for key, held in (("contentSize", "kp:bytes"), ("dateModified", "schema:dateModified")):
-        if held in attributes:
-            found[key] = str(attributes[held][0])
-    return {**found, "sha256": digest} if digest else found
+    for key, attribute in (("contentSize", "kp:bytes"), ("dateModified", "schema:dateModified")):
+        if attribute in attributes:
+            entity[key] = str(attributes[attribute][0])
+    return {**entity, "sha256": digest} if digest else entity

@@ -23,7 +23,7 @@ def entities(scope: Scope) -> Iterator[Statement]:
     uses = _of_activities(scope, "used")
     made = _of_activities(scope, "generated")
     wanted = _wanted(scope, uses, made)
-    generated_here = {one["entity_id"] for one in made}
+    generated_here = {row["entity_id"] for row in made}
     for row in scope.rows(
         "SELECT * FROM entity WHERE execution_id = ? ORDER BY seen_at, id",
         scope.execution["id"],
@@ -51,12 +51,12 @@ def entities(scope: Scope) -> Iterator[Statement]:
 
 def _of_activities(scope: Scope, table: str) -> list[sqlite3.Row]:
     """The rows of `used` or `generated` that belong to the activities of this document."""
-    found = scope.rows(
+    rows = scope.rows(
         f"SELECT t.* FROM {table} t JOIN entity e ON e.id = t.entity_id "
         "WHERE e.execution_id = ? ORDER BY t.at",
         scope.execution["id"],
     )
-    return [row for row in found if row["activity_id"] in scope.activities]
+    return [row for row in rows if row["activity_id"] in scope.activities]
 
 
 def _wanted(scope: Scope, uses: list[sqlite3.Row], made: list[sqlite3.Row]) -> set[str]:

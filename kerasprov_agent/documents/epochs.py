@@ -62,7 +62,7 @@ def epochs_of(scope: Scope, run: sqlite3.Row, fit: str) -> Iterator[Statement]:
 def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[Statement]:
     before: Name | None = None
     places = scope.columns("epoch")
-    told = [(name, places[column]) for name, column in COLUMNS]
+    pairs = [(name, places[column]) for name, column in COLUMNS]
     synchronized = places["synchronized"]
     parts = [places[f"{part}_seconds"] for part in ("train", "validation", "callback", "whole")]
     number, began = places["epoch"], places["started_at"]
@@ -80,7 +80,7 @@ def _each(scope: Scope, run: sqlite3.Row, fit: str, history: Name) -> Iterator[S
             ("prov:label", f"epoch {row[number]}"),
             ("dcterms:isPartOf", fit),
             ("kp:epoch", row[number]),
-            *[(name, row[place]) for name, place in told if row[place] is not None],
+            *[(name, row[place]) for name, place in pairs if row[place] is not None],
         )
         if row[synchronized] is not None:
             attributes = (*attributes, ("kp:synchronized", bool(row[synchronized])))

@@ -21,10 +21,10 @@ MEMBERS_LIMIT = 10_000
 
 def file_of(scope: Scope, row: sqlite3.Row) -> Iterator[Statement]:
     """A file, or a set of files, in one version; and its content, which is the same everywhere."""
-    found = scope.rows("SELECT * FROM file WHERE entity_id = ?", row["id"])
-    if not found:
+    rows = scope.rows("SELECT * FROM file WHERE entity_id = ?", row["id"])
+    if not rows:
         return
-    file, name = found[0], scope.local(row["id"])
+    file, name = rows[0], scope.local(row["id"])
     is_set = row["kind"] == "files"
     members = _members(scope, row["id"]) if is_set and (file["files"] or 0) <= MEMBERS_LIMIT else []
     special = TYPES.get(file["role"])

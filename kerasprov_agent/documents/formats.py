@@ -104,8 +104,8 @@ def _picture(kind: str) -> Write:
 
 
 FORMATS = {
-    one.name: one
-    for one in (
+    form.name: form
+    for form in (
         Format("json", "PROV-JSON", _json, binary=True),
         Format("provn", "PROV-N", _provn),
         Format("ttl", "PROV-O in Turtle", _rdf("turtle"), IN_MEMORY, ("rdflib", "rdf")),

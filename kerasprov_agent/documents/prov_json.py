@@ -161,10 +161,10 @@ class _Members:
 
 def _grouped(attributes: Iterable[tuple[str, Value]]) -> Iterator[str]:
     """Members for attributes of which some have several values."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for key, value in attributes:
-        found.setdefault(key, []).append(_LITERALS[value.__class__](value))
-    for key, texts in found.items():
+        groups.setdefault(key, []).append(_LITERALS[value.__class__](value))
+    for key, texts in groups.items():
         yield _key(key) + (texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
 
 

@@ -39,5 +39,5 @@ def add_direct_triples(graph: Any) -> None:
     prov = Namespace("http://www.w3.org/ns/prov#")
     for direct, qualified, end in DIRECT:
         for subject, node in list(graph.subject_objects(prov[qualified])):
-            for found in graph.objects(node, prov[end]):
-                graph.add((subject, prov[direct], found))
+            for target in graph.objects(node, prov[end]):
+                graph.add((subject, prov[direct], target))

@@ -71,11 +71,11 @@ class Scope:
         self.ends = self._find_ends()
 
     def _of_execution(self, table: str, run_ids: frozenset[str] | None = None) -> list[sqlite3.Row]:
-        found = self.rows(
+        rows = self.rows(
             f"SELECT * FROM {table} WHERE execution_id = ? ORDER BY started_at",
             self.execution["id"],
         )
-        return [row for row in found if run_ids is None or row["run_id"] in run_ids]
+        return [row for row in rows if run_ids is None or row["run_id"] in run_ids]
 
     def columns(self, table: str) -> dict[str, int]:
         """The place of each column of a table in its rows."""
@@ -133,16 +133,16 @@ class Scope:
         """Framework, backend and ourselves, by role."""
         execution = self.execution
         role = "importer" if execution["kind"] == "import" else "recorder"
-        found = {role: ("kerasprov_agent", execution["agent_version"])}
+        agents = {role: ("kerasprov_agent", execution["agent_version"])}
         if execution["keras_package"]:
-            found["framework"] = (execution["keras_package"], execution["keras_version"])
+            agents["framework"] = (execution["keras_package"], execution["keras_version"])
         if execution["backend"]:
-            found["backend"] = (execution["backend"], execution["backend_version"])
-        return found
+            agents["backend"] = (execution["backend"], execution["backend_version"])
+        return agents
 
     def lies_within(self, run_id: str | None, row: sqlite3.Row) -> bool:
         """Whether a use of a model took place while a run of this document went on."""
-        run = next((one for one in self.runs if one["id"] == run_id), None)
+        run = next((row for row in self.runs if row["id"] == run_id), None)
         if run is None:
             return False
         # Of what was imported the times may not be known: then nothing is claimed.
@@ -161,7 +161,7 @@ class Scope:
         for table, key in ((self.trials, "trial_id"), (self.searches, "search_id")):
             parts = self.runs if table is self.trials else self.trials
             for row in table:
-                last = [ends[one["id"]] for one in parts if one[key] == row["id"]]
+                last = [ends[part["id"]] for part in parts if part[key] == row["id"]]
                 ends[row["id"]] = row["ended_at"] or _latest([row["started_at"], *last])
         execution = self.execution
         latest = _latest([execution["started_at"], *ends.values(), *self._seen(execution["id"])])
@@ -204,4 +204,4 @@ class Scope:
 
 
 def _latest(moments: Iterable[str | None]) -> str | None:
-    return max((one for one in moments if one), default=None)
+    return max((moment for moment in moments if moment), default=None)

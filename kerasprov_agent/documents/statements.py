@@ -78,9 +78,9 @@ def content_of(scope: Scope) -> Iterator[Statement]:
     yield from entities.entities(scope)
 
 
-def once(found: Iterable[Statement], stated: set[str]) -> Iterator[Statement]:
+def once(statements: Iterable[Statement], stated: set[str]) -> Iterator[Statement]:
     """Leave out what was stated of things that are the same in several executions."""
-    for statement in found:
+    for statement in statements:
         name = statement.id
         if name is not None and name.startswith(SHARED):
             if name in stated:

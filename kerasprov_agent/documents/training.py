@@ -107,7 +107,9 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
     )
     values = {**arguments, **dict(others), **dict(imported)}
     settings = yield from settings_of(scope, run["id"], "fit", values)
-    within = (one for one in (run["parent_id"], run["trial_id"]) if one in scope.activities)
+    within = (
+        owner_id for owner_id in (run["parent_id"], run["trial_id"]) if owner_id in scope.activities
+    )
     yield from activity(
         scope,
         run,
@@ -178,7 +180,7 @@ def changes(scope: Scope, run: sqlite3.Row, fit: Name) -> Iterator[Statement]:
     if scope.is_summary(run):
         return
     query = "SELECT * FROM change WHERE run_id = ? ORDER BY position"
-    held = {key: (name, None) for (owner, key), name in scope.settings.items()
+    settings = {key: (name, None) for (owner, key), name in scope.settings.items()
             if owner == run["compile_id"]}  # fmt: skip
     for row in scope.rows(query, run["id"]):
         name, at = Name(f"{fit}-change-{row['position']}"), row["at"]
@@ -200,14 +202,14 @@ def changes(scope: Scope, run: sqlite3.Row, fit: Name) -> Iterator[Statement]:
         yield setting_of(setting, row["name"], row["new"])
         made = generated(setting, name, at)
         yield made
-        before, value = held.get(row["name"], (None, None))
+        before, value = settings.get(row["name"], (None, None))
         if before is not None and value in (None, row["old"]):
             use = used(name, before, at)
             yield use
             formal = (setting, before, name, made.id, use.id)
             revision = (("prov:type", Name("prov:Revision")),)
             yield Statement("wasDerivedFrom", None, formal, revision)
-        held[row["name"]] = setting, row["new"]
+        settings[row["name"]] = setting, row["new"]
 
 
 def setting_of(name: Name, key: str, value: Value | None) -> Statement:

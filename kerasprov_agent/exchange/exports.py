@@ -74,14 +74,14 @@ def _view(record: Record, view: str) -> tuple[Columns, Rows]:
     kinds = ", ".join(f"group_concat(DISTINCT typeof({_quoted(name)}))" for name in names)
     cursor = record.connection.cursor()
     cursor.row_factory = None
-    found = cursor.execute(f"SELECT {kinds} FROM {view}").fetchone()
-    columns = [(name, _kind(told)) for name, told in zip(names, found, strict=True)]
+    types = cursor.execute(f"SELECT {kinds} FROM {view}").fetchone()
+    columns = [(name, _kind(kind)) for name, kind in zip(names, types, strict=True)]
     return columns, iter(cursor.execute(f"SELECT * FROM {view}"))
 
 
-def _kind(told: str | None) -> type:
+def _kind(name: str | None) -> type:
     """What a column holds, which SQLite leaves to each value: whole numbers, numbers, else text."""
-    kinds = set((told or "").split(",")) - {"null", ""}
+    kinds = set((name or "").split(",")) - {"null", ""}
     if kinds == {"integer"}:
         return int
     return float if kinds and kinds <= {"integer", "real"} else str
@@ -148,14 +148,14 @@ def _ndjson(record: Record, path: str) -> list[str]:
 
 def _bulk(file: IO[str], record: Record, run: Row) -> None:
     """Two lines an epoch, as Elasticsearch's `_bulk` takes them."""
-    told = {"number": run["run"], **{k: run[k] for k in OF_RUN if _is_json(run[k])}}
+    of_run = {"number": run["run"], **{k: run[k] for k in OF_RUN if _is_json(run[k])}}
     for epoch in record.epochs(run):
         metrics, began = epoch.pop("metrics"), epoch.pop("started_at")
         own = {k: v for k, v in epoch.items() if v is not None and k != "run"}
         moment = {} if began is None else {"@timestamp": int(began * 1000)}
         # JSON has no NaN, and Elasticsearch takes no text for a number.
         finite = {k: v for k, v in metrics.items() if _is_finite(v)}
-        document = {**moment, "run": told, **own, "metrics": finite}
+        document = {**moment, "run": of_run, **own, "metrics": finite}
         key = {"_index": INDEX, "_id": f"{run['id']}:{epoch['epoch']}"}
         file.write(json.dumps({"index": key}) + "\n")
         file.write(json.dumps(document, ensure_ascii=False) + "\n")
@@ -186,7 +186,7 @@ def _mlflow(record: Record, path: str) -> list[str]:
                 "kerasprov.unknown": ", ".join(unknown) or None, "mlflow.user": run["user"],
                 "mlflow.source.name": run["script"], "mlflow.source.git.commit": run["git_commit"],
                 **json.loads(run["tags"] or "{}")}  # fmt: skip
-        told = {name: run[name] for name in MLFLOW_PARAMS} | {
+        settings = {name: run[name] for name in MLFLOW_PARAMS} | {
             row["name"]: row["value"] for row in record.params(run)
         }
         points = [
@@ -201,7 +201,9 @@ def _mlflow(record: Record, path: str) -> list[str]:
             {name: str(value) for name, value in tags.items() if value is not None},
             run["name"],
         )
-        params = [Param(name, str(v)[:MLFLOW_LIMIT]) for name, v in told.items() if v is not None]
+        params = [
+            Param(name, str(v)[:MLFLOW_LIMIT]) for name, v in settings.items() if v is not None
+        ]
         for start in range(0, max(len(params), 1), MLFLOW_BATCH):
             client.log_batch(made.info.run_id, params=params[start : start + MLFLOW_BATCH])
         for start in range(0, len(points), MLFLOW_BATCH):

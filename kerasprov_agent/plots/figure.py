@@ -15,6 +15,9 @@ from kerasprov_agent.visible import visible
 WIDTH, HEIGHT = 5.0, 3.6
 """Inches of a panel."""
 LEGEND_ROWS = 12
+LEGEND_INCHES = 2.5
+"""What each further column of the legend adds to the figure, so that the panels keep their size."""
+COLOURS = 10
 MARKS = "os^Dv*PXhp"
 MARKS_ON_A_LINE = 8
 DECADES = 1000
@@ -30,7 +33,8 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Any:
     figure, panels = _panels(len(metrics))
     for panel, metric in zip(panels, metrics, strict=True):
         for place, group in enumerate(groups):
-            colour = f"C{place % 10}"
+            colour = f"C{place % COLOURS}"
+            mark = MARKS[(place + place // COLOURS) % len(MARKS)]
             for name, style in ((metric, "-"), (VALIDATION + metric, "--")):
                 lines = [line for line in group.lines if line.metric == name]
                 count = f" (n={len(lines)})" if len(lines) > 1 else ""
@@ -44,7 +48,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Any:
                 if mean:
                     panel.plot(
                         *zip(*mean, strict=True), style, color=colour, lw=1.6, label=label,
-                        marker=MARKS[place % len(MARKS)], markersize=4,
+                        marker=mark, markersize=4,
                         markevery=max(1, len(mean) // MARKS_ON_A_LINE),
                         markerfacecolor="white" if is_validation else colour,
                     )  # fmt: skip
@@ -60,6 +64,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Any:
             named.setdefault(label, handle)
     if named:
         columns = -(-len(named) // LEGEND_ROWS)
+        figure.set_figwidth(WIDTH * len(panels) + LEGEND_INCHES * (columns - 1))
         figure.legend(list(named.values()), list(named), loc="outside right center",
                       ncols=columns, frameon=False, fontsize="small")  # fmt: skip
     return figure

@@ -40,7 +40,7 @@ class Group:
                 for epoch, value in line.points:
                     values.setdefault(epoch, []).append(value)
         return [
-            (epoch, sum(found) / len(found), len(found)) for epoch, found in sorted(values.items())
+            (epoch, sum(means) / len(means), len(means)) for epoch, means in sorted(values.items())
         ]
 
     def mean(self, metric: str) -> list[tuple[int, float]]:
@@ -67,13 +67,17 @@ def groups(
     first epoch of each run out. Raises `KerasProvError` for a metric that no run has.
     """
     wanted = [name for metric in metrics for name in (metric, VALIDATION + metric)]
-    found: dict[str, Group] = {}
+    by_name: dict[str, Group] = {}
     for run in runs:
         epochs = record.epochs(run)[1 if skip_first else 0 :]
         if epochs_wanted is not None:
             epochs = [row for row in epochs if (run["run"], row["epoch"]) in epochs_wanted]
-        name = ", ".join(f"{one} {_shown(run[one])}" for one in by) if by else str(run["name"])
-        group = found.setdefault(name.casefold() if by else name, Group(name))
+        name = (
+            ", ".join(f"{column} {_shown(run[column])}" for column in by)
+            if by
+            else str(run["name"])
+        )
+        group = by_name.setdefault(name.casefold() if by else name, Group(name))
         group.runs.append(run["name"])
         group.seconds += [row["seconds"] for row in epochs if row["seconds"] is not None]
         for metric in wanted:
@@ -85,11 +89,11 @@ def groups(
             ]
             if points:
                 group.lines.append(Line(metric, points))
-    present = {line.metric for group in found.values() for line in group.lines}
+    present = {line.metric for group in by_name.values() for line in group.lines}
     for metric in metrics:
         if runs and metric not in present:
             raise unknown(metric, present or record.metrics.values(), "metric")
-    return sorted(found.values(), key=lambda group: _by_number(group.name))
+    return sorted(by_name.values(), key=lambda group: _by_number(group.name))
 
 
 def common_metrics(runs: Iterable[Row]) -> list[str]:

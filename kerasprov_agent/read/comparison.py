@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from kerasprov_agent.read.record import Record, Row
+from kerasprov_agent.read.record import Record, Row, mapping
 
 HYPERPARAMETERS = (
     "kind", "model", "optimizer", "learning_rate", "batch_size", "epochs", "loss", "activation",
@@ -32,30 +31,30 @@ def compare(record: Record, runs: Sequence[Row]) -> dict[str, list[Row]]:
     the first one.
     """
     layers = _layers([record.layers(run) for run in runs])
-    told = [_facts(record, run, own) for run, own in zip(runs, layers, strict=True)]
+    facts_of = [_facts(record, run, own) for run, own in zip(runs, layers, strict=True)]
     names = [run["name"] for run in runs]
-    found: dict[str, list[Row]] = {}
-    for section in told[0]:
-        facts = [one[section] for one in told]
+    differing: dict[str, list[Row]] = {}
+    for section in facts_of[0]:
+        facts = [section_facts[section] for section_facts in facts_of]
         rows = [
             {"name": key, **dict(zip(names, values, strict=True))}
-            for key in dict.fromkeys(key for one in facts for key in one)
-            if (values := [one.get(key) for one in facts])
+            for key in dict.fromkeys(key for section_facts in facts for key in section_facts)
+            if (values := [section_facts.get(key) for section_facts in facts])
             and (section == "outcome" or len(set(map(repr, values))) > 1)
         ]
-        found[section] = rows
-    found["code"] = [
+        differing[section] = rows
+    differing["code"] = [
         {"run": run["name"], **change}
         for run in runs[1:]
         for change in _code_changes(record.code(runs[0]), record.code(run))
     ]
-    return found
+    return differing
 
 
 def _facts(record: Record, run: Row, layers: dict[str, Any]) -> Facts:
     environment = record.environment(run)
     process = {row["name"]: row["value"] for row in environment if row["kind"] == "process"}
-    tags = json.loads(record.execution(run)["tags"] or "{}")
+    tags = mapping(record.execution(run)["tags"])
     settings = {name: run[name] for name in HYPERPARAMETERS}
     for row in record.params(run):
         settings.setdefault(row["name"], row["value"])
@@ -81,20 +80,20 @@ def _layers(models: list[list[Row]]) -> list[dict[str, Any]]:
     Of a layer that only some have it is one text; of one that all have, a value for each attribute.
     """
     named = [_named(layers) for layers in models]
-    found: list[dict[str, Any]] = [{} for _ in models]
-    for key in dict.fromkeys(key for one in named for key in one):
-        if all(key in one for one in named):
-            for facts, one in zip(found, named, strict=True):
-                facts.update({f"{key} {name}": one[key][name] for name in LAYER})
+    layers_of: list[dict[str, Any]] = [{} for _ in models]
+    for key in dict.fromkeys(key for facts_of in named for key in facts_of):
+        if all(key in facts_of for facts_of in named):
+            for facts, facts_of in zip(layers_of, named, strict=True):
+                facts.update({f"{key} {name}": facts_of[key][name] for name in LAYER})
         else:
-            for facts, one in zip(found, named, strict=True):
-                facts[key] = _layer(one[key]) if key in one else None
-    return found
+            for facts, facts_of in zip(layers_of, named, strict=True):
+                facts[key] = _layer(facts_of[key]) if key in facts_of else None
+    return layers_of
 
 
 def _named(layers: Sequence[Row]) -> dict[str, Row]:
     """Layers by their names; those with automatic ones by class and place, as `Dense 2`."""
-    found: dict[str, Row] = {}
+    named: dict[str, Row] = {}
     counts: Counter[str] = Counter()
     for row in layers:
         name, plain = row["name"], str(row["class_name"])
@@ -103,8 +102,8 @@ def _named(layers: Sequence[Row]) -> dict[str, Row]:
         if re.fullmatch(rf"{re.escape(words.lower())}(_\d+)?", name.rpartition("/")[2]):
             counts[plain] += 1
             name = f"{plain} {counts[plain]}"
-        found[name] = row
-    return found
+        named[name] = row
+    return named
 
 
 def _layer(row: Row) -> str:
@@ -133,7 +132,7 @@ def _files(record: Record, run: Row) -> Row:
 def _outcome(record: Record, run: Row) -> Row:
     epochs = record.epochs(run)
     seconds = [row["seconds"] for row in epochs if row["seconds"] is not None]
-    told: Row = {
+    outcome: Row = {
         "status": run["status"],
         "epochs finished": run["epochs_finished"],
         "seconds": run["seconds"],
@@ -141,20 +140,22 @@ def _outcome(record: Record, run: Row) -> Row:
     }
     for name, last in run["metrics"].items():
         values = [row["metrics"].get(name) for row in epochs]
-        numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
-        told[f"last {name}"] = last
+        numbers = [
+            number for number in values if isinstance(number, (int, float)) and number == number
+        ]
+        outcome[f"last {name}"] = last
         if numbers:
-            told |= {f"lowest {name}": min(numbers), f"highest {name}": max(numbers)}
+            outcome |= {f"lowest {name}": min(numbers), f"highest {name}": max(numbers)}
     for row in record.evaluations(run):
         if row["epoch"] is None:
-            told |= {f"{name} of evaluate": value for name, value in row["metrics"].items()}
-    return told
+            outcome |= {f"{name} of evaluate": value for name, value in row["metrics"].items()}
+    return outcome
 
 
 def _code_changes(a: list[Row], b: list[Row]) -> list[Row]:
     """Unified diffs of what two runs have in common in name, or only one of them has."""
-    before, after = ({_key(one): one["text"] for one in side} for side in (a, b))
-    found = []
+    before, after = ({_key(part): part["text"] for part in side} for side in (a, b))
+    changes = []
     for key in dict.fromkeys([*before, *after]):
         lines = difflib.unified_diff(
             before.get(key, "").splitlines(),
@@ -165,11 +166,11 @@ def _code_changes(a: list[Row], b: list[Row]) -> list[Row]:
         )
         text = "\n".join(lines)
         if text:
-            found.append({"name": key, "diff": text})
-    return found
+            changes.append({"name": key, "diff": text})
+    return changes
 
 
-def _key(one: Row) -> str:
+def _key(part: Row) -> str:
     """A name by which code is found again where the same program lay elsewhere."""
-    name = os.path.basename(one["name"] or "") if one["kind"] != "cell" else one["name"]
-    return str(name) if one["kind"] != "git diff" else "git diff"
+    name = os.path.basename(part["name"] or "") if part["kind"] != "cell" else part["name"]
+    return str(name) if part["kind"] != "git diff" else "git diff"

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Lark, Token, Transformer, Tree, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
 from kerasprov_agent.errors import KerasProvError
@@ -85,14 +85,14 @@ class SQL(NamedTuple):
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?")
 
 
-def as_written(found: SQL) -> str:
+def as_written(fragment: SQL) -> str:
     """The statement with its values in it, as a person may run it."""
-    values = iter(found.values)
+    values = iter(fragment.values)
 
     def literal(part: re.Match[str]) -> str:
         return _literal(next(values)) if part[0] == "?" else part[0]
 
-    return PARAMETER.sub(literal, found.text)
+    return PARAMETER.sub(literal, fragment.text)
 
 
 def _literal(value: Any) -> str:
@@ -129,10 +129,9 @@ def parse(text: str, start: str, transformer: ToSQL, what: str, example: str) ->
         raise KerasProvError(f"the {what} is too long: {len(text)} characters")
     try:
         tree = _parser().parse(text, start=start)
-        tokens = (node.children[0] for node in tree.find_data("name"))
-        transformer.look([transformer.name(token) for token in tokens])  # type: ignore[arg-type]
-        found: SQL = transformer.transform(tree)
-        return found
+        transformer.look(tree, text)
+        condition: SQL = transformer.transform(tree)
+        return condition
     except UnexpectedInput as exc:
         raise KerasProvError(_complaint(text, exc, what, example)) from None
     except VisitError as exc:
@@ -143,7 +142,13 @@ def parse(text: str, start: str, transformer: ToSQL, what: str, example: str) ->
 
 @cache
 def _parser() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", start=["any", "question"], maybe_placeholders=False)
+    return Lark(
+        GRAMMAR,
+        parser="lalr",
+        start=["any", "question"],
+        maybe_placeholders=False,
+        propagate_positions=True,
+    )
 
 
 def _complaint(text: str, exc: UnexpectedInput, what: str, example: str) -> str:
@@ -156,8 +161,10 @@ def _complaint(text: str, exc: UnexpectedInput, what: str, example: str) -> str:
 def unknown(name: str, names: Iterable[str], what: str = "column") -> KerasProvError:
     """That there is no such name, and the nearest there are."""
     known = sorted(set(names))
-    folded = {one.lower(): one for one in known}
-    near = [folded[one] for one in difflib.get_close_matches(name.lower(), folded, 3, 0.5)]
+    folded = {name_known.lower(): name_known for name_known in known}
+    near = [
+        folded[name_known] for name_known in difflib.get_close_matches(name.lower(), folded, 3, 0.5)
+    ]
     return KerasProvError(f"no {what} {name!r}; there is {', '.join(near or known[:12])}")
 
 
@@ -169,8 +176,8 @@ class ToSQL(Transformer[Token, SQL]):
         super().__init__()
         self._columns = columns
 
-    def look(self, names: list[str]) -> None:
-        """All names that are spoken of, before the first of them becomes SQL."""
+    def look(self, tree: Tree[Token], text: str) -> None:
+        """Look at all that was written, before the first name becomes SQL."""
 
     def any(self, *parts: SQL) -> SQL:
         return _joined(parts, " OR ")
@@ -187,8 +194,8 @@ class ToSQL(Transformer[Token, SQL]):
         return SQL(f"{left.text} {sign} {right.text} COLLATE NOCASE", left.values + right.values)
 
     def among(self, left: SQL, *choices: SQL) -> SQL:
-        marks = ", ".join(one.text for one in choices)
-        values = tuple(value for one in choices for value in one.values)
+        marks = ", ".join(choice.text for choice in choices)
+        values = tuple(value for choice in choices for value in choice.values)
         return SQL(f"{left.text} COLLATE NOCASE IN ({marks})", left.values + values)
 
     def not_among(self, left: SQL, *choices: SQL) -> SQL:
@@ -236,16 +243,16 @@ class ToSQL(Transformer[Token, SQL]):
         return token[1:-1] if token.type == "QUOTED" else str(token)
 
     def column(self, name: str) -> SQL:
-        found = self._columns.column(name)
-        if found is None:
+        known = self._columns.column(name)
+        if known is None:
             raise unknown(name, self._columns.names())
-        return found
+        return known
 
     def aggregate(self, function: Token, name: str) -> SQL:
-        found = self._columns.aggregate(function.lower(), name)
-        if found is None:
+        known = self._columns.aggregate(function.lower(), name)
+        if known is None:
             raise unknown(name, self._columns.names(), "metric")
-        return found
+        return known
 
 
 def _joined(parts: tuple[SQL, ...], word: str) -> SQL:

@@ -18,6 +18,15 @@ from kerasprov_agent.errors import UnknownRun
 from kerasprov_agent.read.record import Record, Row
 from kerasprov_agent.store.text import bindable
 
+HOW_KNOWN = {
+    "same_buffer": "the same memory",
+    "content_match": "by what it holds",
+    "pipeline": "read by the input",
+    "same_content": "the same content",
+    "declared": "as the program tells",
+    "read_before": "perhaps: was read before",
+}
+"""How a step is known, in words; what was done by Keras needs none."""
 HASH = re.compile(r"[0-9a-f]{6,64}")
 FILES = (
     "SELECT f.entity_id FROM file f JOIN entity e ON e.id = f.entity_id "
@@ -55,14 +64,14 @@ class Lineage:
         if (entity_id, direction) not in self._steps:
             here, there = ("id", "source_id") if direction == "back" else ("source_id", "id")
             query = f"SELECT * FROM lineage WHERE {here} = ?{self._condition}"
-            found: dict[str, Row] = {}
+            by_entity: dict[str, Row] = {}
             states = self.states(entity_id)
             for state_id in states:
                 for row in self.record.query(query, (state_id,)):
                     other = self.states(row[there])[-1]
                     if other != states[-1]:
-                        found.setdefault(other, row)
-            self._steps[entity_id, direction] = found
+                        by_entity.setdefault(other, row)
+            self._steps[entity_id, direction] = by_entity
         return self._steps[entity_id, direction]
 
     def leaves_out(self, entity_ids: Iterable[str]) -> bool:
@@ -87,12 +96,12 @@ class Lineage:
         whoever walks forward from that one meets them.
         """
         known = self._of_path(text) or self._of_hash(text) or self._of_run(text)
-        found = dict.fromkeys(self.states(entity_id)[-1] for entity_id in known)
+        entities = dict.fromkeys(self.states(entity_id)[-1] for entity_id in known)
         return [
             entity_id
-            for entity_id in found
-            if not (self.steps(entity_id, "back").keys() - {entity_id}) & found.keys()
-        ] or list(found)
+            for entity_id in entities
+            if not (self.steps(entity_id, "back").keys() - {entity_id}) & entities.keys()
+        ] or list(entities)
 
     def _of_run(self, text: str) -> list[str]:
         try:
@@ -118,9 +127,9 @@ class Lineage:
                     if hasattr(hashlib, "file_digest")
                     else hashlib.sha256(stream.read()).hexdigest()
                 )
-            found = self._of_content(digest, bindable(path))
-            if found:
-                return found
+            entities = self._of_content(digest, bindable(path))
+            if entities:
+                return entities
         return self._at(bindable(path))
 
     def _of_hash(self, text: str) -> list[str]:
@@ -176,32 +185,32 @@ class Lineage:
 
     def reach(self, start: Iterable[str], direction: str) -> dict[str, dict[str, Row]]:
         """The part of the graph that is reached from some entities, back or forward."""
-        found: dict[str, dict[str, Row]] = {}
+        reached: dict[str, dict[str, Row]] = {}
         waiting = list(start)
         while waiting:
             entity_id = waiting.pop()
-            if entity_id not in found:
-                found[entity_id] = self.steps(entity_id, direction)
-                waiting += found[entity_id]
-        return found
+            if entity_id not in reached:
+                reached[entity_id] = self.steps(entity_id, direction)
+                waiting += reached[entity_id]
+        return reached
 
     def node(self, entity_id: str) -> Row:
         """What is known of an entity."""
         row = self._one("SELECT * FROM entity WHERE id = ?", entity_id)
-        found: Row = {"id": entity_id, "kind": row["kind"], "name": row["name"]}
+        node: Row = {"id": entity_id, "kind": row["kind"], "name": row["name"]}
         if row["kind"] in ("file", "files"):
             file = self._one("SELECT * FROM file WHERE entity_id = ?", entity_id)
             names = ("path", "role", "bytes", "modified_at", "sha256", "partial_sha256")
-            found.update({name: file[name] for name in names})
-            found["files"] = file["files"] if row["kind"] == "files" else None
+            node.update({name: file[name] for name in names})
+            node["files"] = file["files"] if row["kind"] == "files" else None
         elif row["kind"] == "dataset":
-            found.update(class_name=row["class_name"], samples=row["samples"])
+            node.update(class_name=row["class_name"], samples=row["samples"])
         else:
-            found["class_name"] = row["class_name"]
+            node["class_name"] = row["class_name"]
         made = self._one("SELECT * FROM generated WHERE entity_id = ?", entity_id)
-        found["made_by"] = self.activity(made["activity_id"]) if made else None
-        found["execution_id"] = row["execution_id"]
-        return found
+        node["made_by"] = self.activity(made["activity_id"]) if made else None
+        node["execution_id"] = row["execution_id"]
+        return node
 
     def activity(self, activity_id: str | None) -> Row | None:
         """What an activity was: a run with its settings, a save, a step, a whole program."""
@@ -209,28 +218,31 @@ class Lineage:
             return None
         execution = self._one("SELECT * FROM execution WHERE id = ?", activity_id.partition("#")[0])
         code = ("script", "script_sha256", "git_commit", "git_dirty", "host", "label")
-        found: Row = {"id": activity_id, "program": {name: execution[name] for name in code}}
+        node: Row = {"id": activity_id, "program": {name: execution[name] for name in code}}
         run = self._one("SELECT * FROM runs WHERE id = ?", activity_id)
         if run is not None:
             names = ("run", "name", "model", "optimizer", "learning_rate", "batch_size",
                      "epochs_finished", "loss")  # fmt: skip
-            return {**found, "kind": run["kind"], **{name: run[name] for name in names}}
+            return {**node, "kind": run["kind"], **{name: run[name] for name in names}}
         other = self._one("SELECT * FROM activity WHERE id = ?", activity_id)
         if other is not None:
-            return {**found, "kind": other["kind"], "name": other["name"], "by": other["by"]}
-        return {**found, "kind": activity_id.partition("#")[2].partition("-")[0] or "program"}
+            return {**node, "kind": other["kind"], "name": other["name"], "by": other["by"]}
+        return {**node, "kind": activity_id.partition("#")[2].partition("-")[0] or "program"}
 
     def members(self, entity_id: str) -> list[str]:
         """The paths of a set's files."""
         query = "SELECT directory, path FROM members WHERE set_id = ? ORDER BY path"
         return [os.path.join(d, p) for d, p in self.record.connection.execute(query, (entity_id,))]
 
-    def files(self, found: Mapping[str, Iterable[str]]) -> list[str]:
+    def files(self, reached: Mapping[str, Iterable[str]]) -> list[str]:
         """The raw files among what was reached back: those that come of no file that is known."""
-        kinds = {one: self._one("SELECT kind FROM entity WHERE id = ?", one)[0] for one in found}
-        files = [entity_id for entity_id in found if kinds[entity_id] in ("file", "files")]
+        kinds = {
+            entity_id: self._one("SELECT kind FROM entity WHERE id = ?", entity_id)[0]
+            for entity_id in reached
+        }
+        files = [entity_id for entity_id in reached if kinds[entity_id] in ("file", "files")]
         results: dict[str, list[str]] = defaultdict(list)
-        for entity_id, sources in found.items():
+        for entity_id, sources in reached.items():
             for source_id in sources:
                 results[source_id].append(entity_id)
         of_files: set[str] = set()
@@ -260,25 +272,27 @@ class Lineage:
             "WHERE u.entity_id = :id AND a.calls IS NOT NULL"
         )
         rows = [
-            row for one in self.states(entity_id) for row in self.record.query(query, {"id": one})
+            row
+            for state_id in self.states(entity_id)
+            for row in self.record.query(query, {"id": state_id})
         ]
         return sorted(rows, key=lambda row: str(row["started_at"]))
 
     def as_graph(self, start: list[str], direction: str) -> dict[str, Any]:
         """The lineage as plain values: `start`, `nodes`, `edges` (from, to: its source)."""
-        found = self.reach(start, direction)
+        reached = self.reach(start, direction)
         edges = []
-        for one, others in found.items():
+        for entity_id, others in reached.items():
             for other, row in others.items():
-                pair = (one, other) if direction == "back" else (other, one)
+                pair = (entity_id, other) if direction == "back" else (other, entity_id)
                 edges.append({"from": pair[0], "to": pair[1], "confidence": row["confidence"],
                               "activity": row["activity_id"]})  # fmt: skip
         return {
             "start": start,
             "direction": direction,
-            "nodes": [self.node(one) for one in found],
+            "nodes": [self.node(entity_id) for entity_id in reached],
             "edges": edges,
-            "raw_files": self.files(found) if direction == "back" else None,
+            "raw_files": self.files(reached) if direction == "back" else None,
         }
 
     def _one(self, query: str, value: str) -> Any:

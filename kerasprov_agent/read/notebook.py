@@ -8,25 +8,26 @@ kp.run("last").epochs
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent import identity
 from kerasprov_agent.errors import KerasProvError, UnknownRun
 from kerasprov_agent.read import selection
+from kerasprov_agent.read.cell import Framed, Rows, framed, html, in_words, number, shown
 from kerasprov_agent.read.record import Record, Row, flat, open_record
-from kerasprov_agent.read.wording import duration, moment
 from kerasprov_agent.settings import Values
 from kerasprov_agent.visible import visible
 
 if TYPE_CHECKING:
-    import pandas
+    from kerasprov_agent.viewer.report import Report
 
-ROWS_SHOWN = 50
+RUNS_FRAMED = 20
+"""So many of the runs are shown with their curves."""
+MOST_COMPARED = 5
+"""More runs than these are compared in a table alone."""
 FACTS = (
     "status", "started_at", "seconds", "model_class", "activation", "dropout", "loss", "optimizer",
     "learning_rate", "batch_size", "epochs_finished", "samples", "script", "backend",
@@ -34,35 +35,8 @@ FACTS = (
 )  # fmt: skip
 RENAMED = {"epochs": "epochs_planned", "model": "model_class", "layers": "layer_count"}
 """Columns of the view `runs` whose names are those of rows that belong to a run."""
-IN_WORDS: dict[str, Callable[[Any], str]] = {"started_at": moment, "seconds": duration}
-"""How a fact is told where it is no number or name."""
 INTERNAL = ("label", "caller", "trial_id", "imported_from", "note", "id", "execution_id")
 """Columns of runs that come last."""
-
-
-class Rows(list[Row]):
-    """Rows as dicts, by the names of their columns; also as a pandas frame."""
-
-    @property
-    def df(self) -> pandas.DataFrame:
-        """The same as a frame; needs pandas."""
-        try:
-            import pandas as pd
-        except ImportError as exc:
-            raise KerasProvError(
-                "a frame needs pandas: pip install 'kerasprov_agent[pandas]'"
-            ) from exc
-        return pd.DataFrame(list(self))
-
-    def _repr_html_(self) -> str:
-        columns = list(dict.fromkeys(name for row in self for name in row))
-        head = "".join(f"<th>{_html(name)}</th>" for name in columns)
-        lines = [
-            "<tr>" + "".join(f"<td>{_shown(row.get(name))}</td>" for name in columns) + "</tr>"
-            for row in self[:ROWS_SHOWN]
-        ]
-        more = f"<p>{len(self) - ROWS_SHOWN} more rows</p>" if len(self) > ROWS_SHOWN else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
 
 
 class Run:
@@ -93,9 +67,9 @@ class Run:
         return [*super().__dir__(), *self._row]
 
     def __repr__(self) -> str:
-        metrics = ", ".join(f"{name} {_number(value)}" for name, value in self.metrics.items())
-        told = f"<run {self.run} {self.name}: {self.status}, {self.epochs_finished} epochs"
-        return visible(f"{told}{', ' if metrics else ''}{metrics}>")
+        metrics = ", ".join(f"{name} {number(value)}" for name, value in self.metrics.items())
+        text = f"<run {self.run} {self.name}: {self.status}, {self.epochs_finished} epochs"
+        return visible(f"{text}{', ' if metrics else ''}{metrics}>")
 
     @property
     def epochs(self) -> Rows:
@@ -139,8 +113,8 @@ class Run:
             "SELECT a.config FROM architecture a JOIN run r ON r.architecture_id = a.id "
             "WHERE r.id = ?"
         )
-        found = self._rows(lambda record: record.query(query, (self.id,)))
-        return json.loads(found[0]["config"]) if found and found[0]["config"] else None
+        rows = self._rows(lambda record: record.query(query, (self.id,)))
+        return json.loads(rows[0]["config"]) if rows and rows[0]["config"] else None
 
     @property
     def execution(self) -> Row:
@@ -163,12 +137,13 @@ class Run:
     def _repr_html_(self) -> str:
         facts = "".join(
             f"<tr><th style='text-align:left'>{name.removesuffix('_at').replace('_', ' ')}</th>"
-            f"<td>{_shown(_in_words(name, self[name]))}</td></tr>"
+            f"<td>{shown(in_words(name, self[name]))}</td></tr>"
             for name in FACTS
             if self[name] is not None
         )
-        title = f"<b>run {self.run} {_html(str(self.name))}</b>"
-        return f"<div>{title}<table>{facts}</table>{_curves(self.epochs, self.metrics)}</div>"
+        title = f"<b>run {self.run} {html(str(self.name))}</b>"
+        page = f"run/{self.run}"
+        return framed(f"{title}<table>{facts}</table>", self._records.path, [self.id], page)
 
 
 class Records:
@@ -189,7 +164,9 @@ class Records:
         `name`, `since`, `status`, `sort`, see `Record.runs`. Raises `KerasProvError`.
         """
         with self._opened() as record:
-            return Rows(map(_in_order, map(flat, record.runs(limit, where=where, **choice))))
+            rows = [_in_order(flat(row)) for row in record.runs(limit, where=where, **choice)]
+        shown = [row["id"] for row in rows[:RUNS_FRAMED] if "id" in row]
+        return Framed(rows, self.path, shown, "runs")
 
     def best(
         self,
@@ -220,8 +197,7 @@ class Records:
         from kerasprov_agent.read.questions import compile_question
 
         with self._opened() as record:
-            found, _ = compile_question(question, record.connection)
-            return Rows(record.ask(*found))
+            return Rows(record.ask(*compile_question(question, record.connection).sql))
 
     def lineage(self, what: str | int = "last", direction: str = "back") -> dict[str, Any]:
         """What a file, model or run came from (back), or was made into (forward).
@@ -234,8 +210,8 @@ class Records:
         if direction not in ("back", "forward"):
             raise KerasProvError(f"{direction!r} is no direction; there are back and forward")
         with self._opened() as record:
-            found = Lineage(record)
-            return found.as_graph(found.find(str(what)), direction)
+            graph = Lineage(record)
+            return graph.as_graph(graph.find(str(what)), direction)
 
     def run(self, run: str | int = "last") -> Run:
         """The run of that number or name, whose id begins so; raises `UnknownRun`."""
@@ -247,13 +223,28 @@ class Records:
         from kerasprov_agent.read.comparison import compare
 
         with self._opened() as record:
-            found = compare(record, [record.find(str(run)) for run in runs])
-        return Rows(
+            found = [record.find(str(run)) for run in runs]
+            comparison = compare(record, found)
+        rows = [
             {"section": section, **row}
-            for section, rows in found.items()
+            for section, rows in comparison.items()
             if section != "code"
             for row in rows
-        )
+        ]
+        numbers = sorted({row["run"] for row in found})
+        ids = [row["id"] for row in found] if 2 <= len(numbers) <= MOST_COMPARED else []
+        return Framed(rows, self.path, ids, f"compare?runs={','.join(map(str, numbers))}")
+
+    def report(self, *runs: str | int, where: str | None = None) -> Report:
+        """The pages of `kerasprov view` for some runs: shown in the notebook, or saved as a file.
+
+        runs: numbers or names; without any the 20 newest for which `where` holds. The report shows
+        itself; its method `save(path)` writes the HTML file. Raises `KerasProvError`.
+        """
+        from kerasprov_agent.viewer import report
+
+        with self._opened() as record:
+            return report.Report(*report.html(record, [str(run) for run in runs], where))
 
     def plot(
         self,
@@ -323,78 +314,3 @@ def _in_order(row: Row) -> Row:
     """A run's columns and metrics first, what is for programs last."""
     first = {name: value for name, value in row.items() if name not in INTERNAL}
     return {**first, **{name: row[name] for name in INTERNAL if name in row}}
-
-
-def _in_words(name: str, value: Any) -> Any:
-    tell = IN_WORDS.get(name)
-    return tell(value) if tell else value
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _html(text: str) -> str:
-    """A text in HTML and SVG, without what neither can hold."""
-    return escape(visible(text))
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else _html(_number(value))
-
-
-WIDTH, HEIGHT, LEFT = 270, 130, 40
-COLOURS = ("#1f77b4", "#d95f02")
-
-
-def _curves(epochs: Rows, metrics: Iterable[str]) -> str:
-    """A small chart a metric, with its validation in a second colour, as inline SVG."""
-    names = [name for name in metrics if not name.startswith("val_")]
-    return "".join(_chart(epochs, name) for name in names if name != "learning_rate")
-
-
-def _chart(epochs: Rows, metric: str) -> str:
-    lines: list[tuple[str, list[tuple[int, float]]]] = []
-    for name in (metric, f"val_{metric}"):
-        points = [
-            (row["epoch"], float(row[name]))
-            for row in epochs
-            if isinstance(row.get(name), (int, float)) and math.isfinite(row[name])
-        ]
-        if points:
-            lines.append((name, points))
-    if not lines:
-        return ""
-    xs = [x for _, points in lines for x, _ in points]
-    ys = [y for _, points in lines for _, y in points]
-    left, low = min(xs), min(ys)
-    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
-    drawn = []
-    for (name, points), colour in zip(lines, COLOURS, strict=False):
-        path = " ".join(
-            f"{LEFT + (x - left) / across * (WIDTH - LEFT - 10):.1f},"
-            f"{HEIGHT - 20 - (y - low) / up * (HEIGHT - 45):.1f}"
-            for x, y in points
-        )
-        end = path.rpartition(" ")[2].split(",")
-        drawn.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-            f'<circle cx="{end[0]}" cy="{end[1]}" r="2.5" fill="{colour}">'
-            f"<title>{_html(name)} {_number(points[-1][1])}</title></circle>"
-        )
-    names = " ".join(
-        f'<tspan fill="{colour}">{_html(name)} {_number(points[-1][1])}</tspan>'
-        for (name, points), colour in zip(lines, COLOURS, strict=False)
-    )
-    text = 'font-family="sans-serif" font-size="10"'
-    small = 'font-family="sans-serif" font-size="8"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'style="background:white" role="img" aria-label="{_html(metric)} by epoch">'
-        f'<text x="{LEFT}" y="14" {text}>{names}</text>{"".join(drawn)}'
-        f'<path d="M{LEFT} 22V{HEIGHT - 18}H{WIDTH - 10}" fill="none" stroke="#999"/>'
-        f'<text x="{LEFT - 3}" y="29" text-anchor="end" {small}>{_number(max(ys))}</text>'
-        f'<text x="{LEFT - 3}" y="{HEIGHT - 20}" text-anchor="end" {small}>{_number(low)}</text>'
-        f'<text x="{LEFT}" y="{HEIGHT - 6}" {text}>epoch {left}</text>'
-        f'<text x="{WIDTH - 10}" y="{HEIGHT - 6}" text-anchor="end" {text}>{max(xs)}</text></svg>'
-    )

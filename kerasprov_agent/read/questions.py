@@ -10,9 +10,10 @@ A name without an entity means what its neighbours mean: beside `val_loss`, whic
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from lark import Token, v_args
+from lark import Token, Tree, v_args
 
 from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.read.conditions import SQL, ToSQL, parse, unknown
@@ -36,14 +37,47 @@ OF_ONE_RUN = ("run", "runs.run", "runs.name", "runs.id")
 EXAMPLE = "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.5"
 
 
-def compile_question(text: str, connection: sqlite3.Connection) -> tuple[SQL, dict[str, str]]:
-    """The SQL of a question, and which view each name means that could mean several.
+class Written(NamedTuple):
+    """The parts of a question's text."""
 
-    Raises `KerasProvError` with one line that says what is wrong.
-    """
+    asked: str
+    condition: str
+    """What follows `where`; empty if nothing does."""
+    conditions: tuple[str, ...]
+    """The conditions that `and` joins."""
+    rest: str
+    """Order and limit."""
+
+
+class Question(NamedTuple):
+    """A question as SQL, and how it was understood."""
+
+    sql: SQL
+    everything: SQL
+    """The same without its conditions."""
+    narrowed: tuple[SQL, ...]
+    """The same with the first of `written.conditions`, with the first two, and so on."""
+    meant: dict[str, str]
+    """Which view each name means that could mean several."""
+    views: tuple[str, ...]
+    """The views that it speaks of."""
+    written: Written
+
+
+def compile_question(text: str, connection: sqlite3.Connection) -> Question:
+    """The SQL of a question; raises `KerasProvError` with one line that says what is wrong."""
     entities = Entities(connection)
-    found = parse(text, "question", _ToQuestion(entities), "question", EXAMPLE)
-    return found, entities.meant
+    question = _ToQuestion(entities)
+    sql = parse(text, "question", question, "question", EXAMPLE)
+    parts = question.conditions
+    return Question(
+        sql,
+        question.select(()),
+        tuple(question.select(parts[:count]) for count in range(1, len(parts) + 1)),
+        entities.meant,
+        tuple(entities.used),
+        question.written,
+    )
 
 
 class Entities:
@@ -98,16 +132,16 @@ class Entities:
 
     def aggregate(self, function: str, name: str) -> SQL | None:
         """An aggregate over all that a group has."""
-        found = self.column(name)
-        if found is not None and function in OWN_TERMS:
+        column = self.column(name)
+        if column is not None and function in OWN_TERMS:
             raise KerasProvError(
                 f"{function}() can't be asked for here; min, max, avg, std, median, count can"
             )
-        if found is None:
+        if column is None:
             return None
         # Beside epochs each run stands in many rows: runs are counted, not these.
         counts_runs = function == "count" and name.lower() in OF_ONE_RUN
-        return SQL(f"{function}({'DISTINCT ' if counts_runs else ''}{found.text})")
+        return SQL(f"{function}({'DISTINCT ' if counts_runs else ''}{column.text})")
 
     def source(self) -> str:
         """What follows FROM: the views that were spoken of, joined."""
@@ -136,8 +170,19 @@ class _ToQuestion(ToSQL):
         super().__init__(columns)
         self._entities = columns
 
-    def look(self, names: list[str]) -> None:
-        self._entities.look(names)
+        self.conditions: tuple[SQL, ...] = ()
+        """Those that `and` joins, once the question was compiled."""
+        self._joined: dict[SQL, tuple[SQL, ...]] = {}
+
+    def look(self, tree: Tree[Token], text: str) -> None:
+        names = (node.children[0] for node in tree.find_data("name"))
+        self._entities.look([self.name(token) for token in names])  # type: ignore[arg-type]
+        self.written = _written(tree, text)
+
+    def all(self, *parts: SQL) -> SQL:
+        joined = super().all(*parts)
+        self._joined[joined] = parts
+        return joined
 
     def asked(self, name: str) -> tuple[str, SQL, bool]:
         """A column that is asked for: its name, its SQL, whether it is an aggregate."""
@@ -161,6 +206,7 @@ class _ToQuestion(ToSQL):
         return super().aggregate(function, name)
 
     def condition(self, part: SQL) -> tuple[str, SQL]:
+        self.conditions = self._joined.get(part, (part,))
         return "WHERE", part
 
     def by(self, part: SQL, direction: Token | str = "asc") -> str:
@@ -173,24 +219,44 @@ class _ToQuestion(ToSQL):
         return "LIMIT", SQL("?", (int(number),))
 
     def question(self, *parts: tuple[str, SQL, bool] | tuple[str, SQL]) -> SQL:
-        asked = [part for part in parts if len(part) == 3]
-        clauses = {part[0]: part[1] for part in parts if len(part) == 2}
+        self._asked = [part for part in parts if len(part) == 3]
+        self._clauses = {part[0]: part[1] for part in parts if len(part) == 2}
+        return self.select(self.conditions)
+
+    def select(self, conditions: Sequence[SQL]) -> SQL:
+        """The statement with these conditions; after `question` alone."""
         columns = [
-            f"{found.text} AS {_quoted(name)}" if name else found.text for name, found, _ in asked
+            f"{fragment.text} AS {_quoted(name)}" if name else fragment.text
+            for name, fragment, _ in self._asked
         ]
         text = f"SELECT {', '.join(columns)} FROM {self._entities.source()}"
         values: tuple[object, ...] = ()
-        if "WHERE" in clauses:
-            text += f" WHERE {clauses['WHERE'].text}"
-            values += clauses["WHERE"].values
-        plain = [found.text for _, found, is_aggregate in asked if not is_aggregate]
-        if plain and len(plain) < len(asked):
+        if conditions:
+            where = super().all(*conditions) if len(conditions) > 1 else conditions[0]
+            text += f" WHERE {where.text}"
+            values += where.values
+        plain = [fragment.text for _, fragment, is_aggregate in self._asked if not is_aggregate]
+        if plain and len(plain) < len(self._asked):
             text += f" GROUP BY {', '.join(plain)}"
         for word in ("ORDER BY", "LIMIT"):
-            if word in clauses:
-                text += f" {word} {clauses[word].text}"
-                values += clauses[word].values
+            if word in self._clauses:
+                text += f" {word} {self._clauses[word].text}"
+                values += self._clauses[word].values
         return SQL(text, values)
+
+
+def _written(tree: Tree[Token], text: str) -> Written:
+    """The parts of a question's text, by where the parser found them."""
+    starts = (node.meta.start_pos for rule in ("order", "limit") for node in tree.find_data(rule))
+    end = min(starts, default=len(text))
+    for condition in tree.find_data("condition"):
+        begin = condition.meta.start_pos
+        (whole,) = condition.children
+        parts = whole.children if isinstance(whole, Tree) and whole.data == "all" else [whole]
+        texts = (text[p.meta.start_pos : p.meta.end_pos] for p in parts if isinstance(p, Tree))
+        inner = text[begin + len("where") : end].strip()
+        return Written(text[:begin].strip(), inner, tuple(texts), text[end:].strip())
+    return Written(text[:end].strip(), "", (), text[end:].strip())
 
 
 def _quoted(name: str) -> str:

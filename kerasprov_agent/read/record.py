@@ -7,7 +7,7 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,24 @@ def _all_encodable(values: Sequence[Any] | Mapping[str, Any]) -> Any:
     if isinstance(values, Mapping):
         return dict(zip(values, _all_encodable(list(values.values())), strict=True))
     return [_encodable(value) if isinstance(value, str) else value for value in values]
+
+
+def mapping(text: str | None) -> Row:
+    """An object that is stored as JSON; none of what somebody altered so that it is none."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def listed(text: str | None) -> list[Any]:
+    """As `mapping`, of an array."""
+    try:
+        found = json.loads(text or "[]")
+    except (ValueError, TypeError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def flat(row: Row) -> Row:
@@ -130,8 +148,8 @@ class Record:
         """
         query = self.runs_query(columns, where, name, since, sort)
         # That a process is gone, SQL can't tell.
-        told = (self._told(row) for row in self.query(*query))
-        return list(islice((row for row in told if status in (None, row["status"])), limit))
+        rows = (self._told(row) for row in self.query(*query))
+        return list(islice((row for row in rows if status in (None, row["status"])), limit))
 
     def runs_query(
         self,
@@ -147,18 +165,38 @@ class Record:
         known = selection.RunColumns(self.connection)
         return selection.runs_query(known, columns, where, name, since, sort)
 
+    def window(
+        self,
+        columns: Sequence[str] = (),
+        where: str | None = None,
+        sort: str | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Some of the runs, as `runs` orders them, without `metrics`: cheap however many there are.
+
+        Raises `KerasProvError`.
+        """
+        query = self.runs_query(columns, where, sort=sort)
+        rows = self.query(f"{query.text} LIMIT ? OFFSET ?", (*query.values, limit, offset))
+        return self.with_status(rows)
+
+    def with_status(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows of runs, `lost` where it says running and the process has vanished."""
+        return [{**row, "status": self._status(row["status"], row["execution_id"])} for row in rows]
+
     def find(self, text: str) -> Row:
         """The run of that number or name, whose id begins so, or `last`; raises `UnknownRun`."""
         if text == "last":
-            found = list(self.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
+            rows = list(self.query("SELECT * FROM runs ORDER BY run DESC LIMIT 1"))
         else:
             named = "SELECT * FROM runs WHERE name = :text OR CAST(run AS TEXT) = :text"
             begins = "SELECT * FROM runs WHERE substr(id, 1, length(:text)) = :text LIMIT 9"
             given = {"text": text}
-            found = list(self.query(named, given)) or list(self.query(begins, given))
-        if len(found) == 1 or (found and found[0]["name"] == text):
-            return self._told(found[0])
-        raise UnknownRun(self._unknown(text, found))
+            rows = list(self.query(named, given)) or list(self.query(begins, given))
+        if len(rows) == 1 or (rows and rows[0]["name"] == text):
+            return self._told(rows[0])
+        raise UnknownRun(self._unknown(text, rows))
 
     def find_execution(self, text: str) -> tuple[str, str | None]:
         """The ids of a run's execution and of the run; or of an execution that trained nothing.
@@ -186,10 +224,10 @@ class Record:
         """
         if not texts:
             query = "SELECT id FROM execution ORDER BY started_at"
-            found = [row["id"] for row in self.query(query)]
-            if not found:
+            ids = [row["id"] for row in self.query(query)]
+            if not ids:
                 raise UnknownRun("nothing has been recorded in this database yet")
-            return [(one, None) for one in found]
+            return [(part_id, None) for part_id in ids]
         parts: dict[Any, tuple[str, frozenset[str] | None]] = {}
         for text in texts:
             execution_id, run_id = self.find_execution(text)
@@ -200,9 +238,9 @@ class Record:
             parts[key] = execution_id, together
         return list(parts.values())
 
-    def _unknown(self, text: str, found: list[Row]) -> str:
-        if found:
-            names = ", ".join(str(row["name"]) for row in found)
+    def _unknown(self, text: str, rows: list[Row]) -> str:
+        if rows:
+            names = ", ".join(str(row["name"]) for row in rows)
             return f"{text!r} may be any of the runs {names}; give a longer prefix or the name"
         known = [row["name"] for row in self.query("SELECT name FROM run")]
         if not known:
@@ -236,14 +274,14 @@ class Record:
 
     def arguments(self, runs: Sequence[Row]) -> dict[str, Row]:
         """What the command lines said for runs: by the run's id, value by name."""
-        found: dict[str, Row] = {run["id"]: {} for run in runs}
+        arguments: dict[str, Row] = {run["id"]: {} for run in runs}
         query = (
             "SELECT run_id, name, value FROM param "
             "WHERE source = 'argument' AND run_id IN (SELECT value FROM json_each(?))"
         )
-        for row in self.query(query, (json.dumps(list(found)),)):
-            found[row["run_id"]][row["name"]] = row["value"]
-        return found
+        for row in self.query(query, (json.dumps(list(arguments)),)):
+            arguments[row["run_id"]][row["name"]] = row["value"]
+        return arguments
 
     def callbacks(self, run: Row) -> list[Row]:
         """The callbacks of a run with their settings."""
@@ -298,7 +336,7 @@ class Record:
         """Machine, software, packages and variables of a run's process: `kind`, `name`, `value`."""
         execution = self.execution(run)
         facts = [("process", name, execution[name]) for name in PROCESS]
-        variables = json.loads(execution["environment"] or "{}")
+        variables = mapping(execution["environment"])
         facts += [("variable", name, value) for name, value in variables.items()]
         query = "SELECT name, version FROM packages WHERE execution_id = ? ORDER BY name"
         packages = self.query(query, (run["execution_id"],))
@@ -361,8 +399,8 @@ class Record:
 
     def _measured(self, row: Row) -> Row:
         """Put the metrics of a row together, under the names that Keras gave them."""
-        nonfinite = json.loads(row.pop("nonfinite", None) or "{}")
-        metrics: Row = json.loads(row.pop("more", None) or "{}")
+        nonfinite = mapping(row.pop("nonfinite", None))
+        metrics = mapping(row.pop("more", None))
         for column, name in self.metrics.items():
             value = row.pop(column, None)
             if nonfinite.get(name) == "NaN":

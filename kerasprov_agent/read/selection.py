@@ -85,7 +85,7 @@ class RunColumns:
         ways = (self._run_column, self._metric_column, self._param_column, self._trial_column)
         if folded in TEXTS and folded in self._metrics:
             ways = (self._metric_column, *ways)  # type: ignore[assignment]
-        return next((found for way in ways if (found := way(folded)) is not None), None)
+        return next((expression for way in ways if (expression := way(folded)) is not None), None)
 
     def aggregate(self, function: str, name: str) -> SQL | None:
         """A value over the epochs of a run: of a metric, or of a column of `epoch`."""
@@ -149,10 +149,10 @@ def runs_query(
     7d; sort: a name, with `-` before it from the greatest down. Without it the newest come first.
     """
     selected, values = ["runs.*"], list[Any]()
-    for one in chosen:
-        found = _known(columns, one)
-        selected.append(f"{found.text} AS {_quoted(one)}")
-        values += found.values
+    for condition in chosen:
+        expression = _known(columns, condition)
+        selected.append(f"{expression.text} AS {_quoted(condition)}")
+        values += expression.values
     conditions = []
     if where:
         conditions.append(compile_condition(where, columns))
@@ -162,8 +162,8 @@ def runs_query(
         conditions.append(SQL("julianday(runs.started_at) >= julianday(?)", (moment(since),)))
     text = f"SELECT {', '.join(selected)} FROM runs"
     if conditions:
-        text += " WHERE " + " AND ".join(f"({one.text})" for one in conditions)
-        values += [value for one in conditions for value in one.values]
+        text += " WHERE " + " AND ".join(f"({condition.text})" for condition in conditions)
+        values += [value for condition in conditions for value in condition.values]
     if sort:
         by = _known(columns, sort.removeprefix("-"))
         order = "DESC" if sort.startswith("-") else "ASC"
@@ -195,9 +195,9 @@ def best(
     greatest: whether more is better; None: it is not for losses and errors. Rows have the epoch
     and the run's hyperparameters. Raises `KerasProvError`.
     """
-    value, told = _best_of_each(record, metric, by, greatest, where)
-    found, counts = list[dict[str, Any]](), dict[Any, int]()
-    for row, run in told:
+    value, rows = _best_of_each(record, metric, by, greatest, where)
+    groups_best, counts = list[dict[str, Any]](), dict[Any, int]()
+    for row, run in rows:
         group = tuple(run[name] for name in by)
         folded = _folded(group)
         counts[folded] = counts.get(folded, 0) + 1
@@ -208,8 +208,8 @@ def best(
             settings = {name: run[name] for name in HYPERPARAMETERS}
             heading = {"run": run["run"], "name": run["name"], "epoch": epoch}
             grouped = dict(zip(by, group, strict=True))
-            found.append({**grouped, metric: row["value"], **heading, **settings})
-    return found
+            groups_best.append({**grouped, metric: row["value"], **heading, **settings})
+    return groups_best
 
 
 def best_means(
@@ -224,9 +224,9 @@ def best_means(
     Rows have the mean under the metric's name, `std` (of the sample; None of a single run) and
     `runs`, how many they are; the best mean comes first. Raises `KerasProvError`.
     """
-    _, told = _best_of_each(record, metric, by, greatest, where)
+    _, best_rows = _best_of_each(record, metric, by, greatest, where)
     groups: dict[Any, tuple[tuple[Any, ...], list[float]]] = {}
-    for row, run in told:
+    for row, run in best_rows:
         group = tuple(run[name] for name in by)
         groups.setdefault(_folded(group), (group, []))[1].append(row["value"])
     rows = [
@@ -254,9 +254,9 @@ def _best_of_each(
     value = _quoted(column)
     function = "max" if more else "min"
     each = f"SELECT run, {function}({value}) AS value FROM epoch GROUP BY run"
-    told = [row for row in record.query(each) if row["run"] in runs and row["value"] is not None]
-    told.sort(key=lambda row: (-row["value"] if more else row["value"], row["run"]))
-    return value, [(row, runs[row["run"]]) for row in told]
+    rows = [row for row in record.query(each) if row["run"] in runs and row["value"] is not None]
+    rows.sort(key=lambda row: (-row["value"] if more else row["value"], row["run"]))
+    return value, [(row, runs[row["run"]]) for row in rows]
 
 
 def _more_is_better(metric: str, greatest: bool | None) -> bool:
@@ -265,7 +265,7 @@ def _more_is_better(metric: str, greatest: bool | None) -> bool:
 
 def _folded(group: tuple[Any, ...]) -> tuple[Any, ...]:
     """By what a group is known: adam, as another tool wrote it, is Adam."""
-    return tuple(one.casefold() if isinstance(one, str) else one for one in group)
+    return tuple(part.casefold() if isinstance(part, str) else part for part in group)
 
 
 def moment(text: str) -> str:
@@ -275,19 +275,19 @@ def moment(text: str) -> str:
         past = timedelta(**{AGES[age[2]]: float(age[1])})
         return (datetime.now(timezone.utc) - past).isoformat()
     try:
-        found = datetime.fromisoformat(text.strip())
+        parsed = datetime.fromisoformat(text.strip())
     except ValueError:
         raise KerasProvError(
             f"{text!r} is no time such as 2026-11-23, 2026-11-23T14:00 or 7d"
         ) from None
-    return found.astimezone(timezone.utc).isoformat()
+    return parsed.astimezone(timezone.utc).isoformat()
 
 
 def _known(columns: RunColumns, name: str) -> SQL:
-    found = columns.column(name)
-    if found is None:
+    expression = columns.column(name)
+    if expression is None:
         raise unknown(name, columns.names())
-    return found
+    return expression
 
 
 def _names(connection: sqlite3.Connection, query: str) -> dict[str, str]:

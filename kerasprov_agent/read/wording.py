@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
+
+BARS = "▁▂▃▄▅▆▇█"
+USUAL_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def usual_first(names: Iterable[str]) -> list[str]:
+    """Names of metrics, each once: the usual ones first, the learning rate left out."""
+    given = dict.fromkeys(names)
+    usual = [name for name in USUAL_METRICS if name in given]
+    return usual + [name for name in given if name not in (*usual, "learning_rate")]
 
 
 def short(value: Any) -> str:
@@ -38,3 +50,25 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def bars(values: Sequence[Any], width: int) -> str:
+    """Numbers as a row of bars; where there are more than `width`, the mean of those together."""
+    groups = min(width, len(values))
+    edges = [round(place * len(values) / groups) for place in range(groups + 1)]
+    means = [_mean(values[a:b]) for a, b in pairwise(edges)]
+    known = [value for value in means if value is not None]
+    if not known:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    return "".join(
+        " " if value is None else BARS[min(int((value - low) / span * len(BARS)), len(BARS) - 1)]
+        for value in means
+    )
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    numbers = [
+        value for value in values if isinstance(value, (int, float)) and math.isfinite(value)
+    ]
+    return sum(numbers) / len(numbers) if numbers else None

@@ -131,9 +131,9 @@ def _word(word: str) -> str:
     return before + (_hidden(value) if before else _hidden(word))
 
 
-def value(name: str, held: Any) -> Any:
+def value(name: str, given: Any) -> Any:
     """A value, or what stands for it where its name is that of a secret."""
-    return REDACTED if is_secret(name) and not is_kept(held) else held
+    return REDACTED if is_secret(name) and not is_kept(given) else given
 
 
 def is_kept(value: object) -> bool:

@@ -74,8 +74,8 @@ def hidden(text: str, in_program: bool = False) -> str:
     return "".join([*pieces, text[place:]])
 
 
-def _without_value(found: re.Match[str]) -> str:
-    return found[0] if is_filled_in(found["secret"]) else found["before"] + REDACTED
+def _without_value(match: re.Match[str]) -> str:
+    return match[0] if is_filled_in(match["secret"]) else match["before"] + REDACTED
 
 
 def is_file(value: str) -> bool:
@@ -92,23 +92,23 @@ def _values(text: str, in_program: bool) -> Iterator[Span]:
         start = stem.start()
         while start > place and (text[start - 1].isalnum() or text[start - 1] in "._-"):
             start -= 1
-        found = _NAME.match(text, start)
-        if found is None:
+        match = _NAME.match(text, start)
+        if match is None:
             name_end = stem.end()
             while name_end < len(text) and (text[name_end].isalnum() or text[name_end] in "._-"):
                 name_end += 1
             place = name_end
             continue
-        place = found.end()
-        value = _value(text, found, in_program) if _is_name(text, found) else None
+        place = match.end()
+        value = _value(text, match, in_program) if _is_name(text, match) else None
         if value is not None and value[0] < value[1]:
             place = value[1]
             if not _is_harmless(text[slice(*value)]):
                 yield value
 
 
-def _is_name(text: str, found: re.Match[str]) -> bool:
-    name, start = found["name"][-NAME_LIMIT:], found.start()
+def _is_name(text: str, match: re.Match[str]) -> bool:
+    name, start = match["name"][-NAME_LIMIT:], match.start()
     if text[max(start - 1, 0) : start] == "%":  # `%3Ftoken%3D`
         name = name.removeprefix("25").removeprefix("25")[2:]
     if not is_secret(name):
@@ -120,31 +120,31 @@ def _is_harmless(value: str) -> bool:
     return is_filled_in(value) or bool(_DONE.fullmatch(value)) or is_file(value)
 
 
-def _value(text: str, found: re.Match[str], in_program: bool) -> Span | None:
+def _value(text: str, match: re.Match[str], in_program: bool) -> Span | None:
     """Where the value of a name begins and ends."""
-    start, name = found.end(), found["name"]
-    if found["tag"]:
-        is_tag = text[max(found.start() - 1, 0) : found.start()] == "<"
+    start, name = match.end(), match["name"]
+    if match["tag"]:
+        is_tag = text[max(match.start() - 1, 0) : match.start()] == "<"
         end = text.find("<", start, start + 4096) if is_tag else -1
         return (start, end) if end >= 0 else None
-    if found["next"] and not _goes_on(found):
+    if match["next"] and not _goes_on(match):
         return None
     if _NOTHING.match(text, start):
         return None
     opening = _OPENING.match(text, start)
     if in_program:
-        return _in_program(text, found, opening)
+        return _in_program(text, match, opening)
     if opening:
-        is_word = found["next"] and (
+        is_word = match["next"] and (
             name.isupper() or text[opening.end() : opening.end() + 1] == "-"
         )
         return None if is_word else _quoted(text, opening)
-    if found["next"] and text[start : start + 1] == "-":
+    if match["next"] and text[start : start + 1] == "-":
         return None
-    separator = found["sep"] or ""
+    separator = match["sep"] or ""
     if "%" in separator:
         return _span(_IN_ENCODED, text, start)
-    before = text[max(found.start() - 1, 0) : found.start()]
+    before = text[max(match.start() - 1, 0) : match.start()]
     if before in ("?", "&", "#"):
         return _span(_IN_QUERY, text, start)
     if before in ("/", "\\"):
@@ -153,23 +153,23 @@ def _value(text: str, found: re.Match[str], in_program: bool) -> Span | None:
         scheme = _SCHEME_WORD.match(text, start)
         is_cookie = words_of(name)[-1] == "cookie"
         return _span(_TO_LINE_END, text, scheme.end() if scheme and not is_cookie else start)
-    return _unquoted(text, found, before)
+    return _unquoted(text, match, before)
 
 
-def _goes_on(found: re.Match[str]) -> bool:
+def _goes_on(match: re.Match[str]) -> bool:
     """Whether the value is the next word of a command line, or the next argument of a call."""
-    name, quoted = found["name"], bool(found["close"])
-    if "," in found["next"]:
+    name, quoted = match["name"], bool(match["close"])
+    if "," in match["next"]:
         return quoted and (name.startswith("--") or name.isupper())
     return not quoted and name.startswith("--")
 
 
-def _unquoted(text: str, found: re.Match[str], before: str) -> Span | None:
-    start, separator = found.end(), found["sep"] or ""
+def _unquoted(text: str, match: re.Match[str], before: str) -> Span | None:
+    start, separator = match.end(), match["sep"] or ""
     block = _BLOCK.match(text, start)
     if block:
         return _span(_TO_LINE_END, text, block.end())
-    if "=" in separator and text[max(found.start() - 4, 0) : found.start()].rstrip()[-1:] in (
+    if "=" in separator and text[max(match.start() - 4, 0) : match.start()].rstrip()[-1:] in (
         "",
         ";",
     ):
@@ -188,10 +188,10 @@ def _unquoted(text: str, found: re.Match[str], before: str) -> Span | None:
     return begin, begin + len(value.rstrip(")}],.") or value)
 
 
-def _in_program(text: str, found: re.Match[str], opening: re.Match[str] | None) -> Span | None:
-    start, name = found.end(), found["name"]
-    before = text[max(found.start() - 1, 0) : found.start()]
-    separator = found["sep"] or ""
+def _in_program(text: str, match: re.Match[str], opening: re.Match[str] | None) -> Span | None:
+    start, name = match.end(), match["name"]
+    before = text[max(match.start() - 1, 0) : match.start()]
+    separator = match["sep"] or ""
     if opening is None:
         if before in ("?", "&"):
             return _span(_IN_QUERY, text, start)
@@ -200,7 +200,7 @@ def _in_program(text: str, found: re.Match[str], opening: re.Match[str] | None) 
         literal = _LITERAL.match(text, start) if ":" in separator else None
         return literal.span() if literal and any(map(str.isdigit, literal[0])) else None
     # In `"password: " + x` the quote ends a text; it begins none.
-    if (before in ("'", '"')) != bool(found["close"]) or words_of(name) == ["token"]:
+    if (before in ("'", '"')) != bool(match["close"]) or words_of(name) == ["token"]:
         return None
     begin, end = _quoted(text, opening)
     value = text[begin:end]
@@ -214,7 +214,7 @@ def _in_program(text: str, found: re.Match[str], opening: re.Match[str] | None) 
         return None
     if value.lower() == name.lower() or value.startswith("--"):
         return None
-    if _CONSTANT.fullmatch(value) and (found["next"] or is_secret(value)):
+    if _CONSTANT.fullmatch(value) and (match["next"] or is_secret(value)):
         return None  # the name of a variable
     return begin, end
 
@@ -234,5 +234,5 @@ def _quoted(text: str, opening: re.Match[str]) -> Span:
 
 
 def _span(pattern: re.Pattern[str], text: str, start: int) -> Span:
-    found = pattern.match(text, start)
-    return found.span() if found else (start, start)
+    match = pattern.match(text, start)
+    return match.span() if match else (start, start)

@@ -77,8 +77,8 @@ BEFORE_COOKIE = frozenset(("fortune", "chocolate", "accept", "use", "allow", "en
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Whether what goes by this name must not be stored."""
-    found = words_of(name)
-    return any(_announces(found, place) for place in range(len(found)))
+    words = words_of(name)
+    return any(_announces(words, place) for place in range(len(words)))
 
 
 def words_of(name: str) -> list[str]:

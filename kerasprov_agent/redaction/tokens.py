@@ -89,7 +89,7 @@ def hidden(text: str) -> str:
     if "PRIVATE KEY" in text:
         text = "".join(_without_keys(text))
     if "Private-Lines" in text:
-        text = _PUTTY.sub(lambda found: blank(found[0]), text)
+        text = _PUTTY.sub(lambda match: blank(match[0]), text)
     for prefix, rest in FORMS:
         if prefix in text:  # searching all of a text for a form takes a hundred times longer
             form = re.compile(re.escape(prefix) + rest)  # few texts need one: not when imported
@@ -97,7 +97,7 @@ def hidden(text: str) -> str:
     if "eyJ" in text:
         text = _JSON_WEB_TOKEN.sub(REDACTED, text)
     if ".com/" in text or ".org/" in text:
-        text = _HOOKS.sub(lambda found: found["before"] + REDACTED, text)
+        text = _HOOKS.sub(lambda match: match["before"] + REDACTED, text)
     lowered = text.lower()
     return _SCHEME.sub(_after_scheme, text) if "bearer" in lowered or "basic" in lowered else text
 
@@ -111,12 +111,12 @@ def _without_tokens(text: str, prefix: str, form: re.Pattern[str]) -> Iterator[s
     """The pieces of a text without the tokens of one form; they begin where a word does."""
     done, place = 0, text.find(prefix)
     while place >= 0:
-        found = form.match(text, place)
+        match = form.match(text, place)
         is_word = place == 0 or not (text[place - 1].isascii() and text[place - 1].isalnum())
-        if found and is_word:
+        if match and is_word:
             yield text[done:place] + REDACTED
-            done = found.end()
-        place = text.find(prefix, found.end() if found else place + len(prefix))
+            done = match.end()
+        place = text.find(prefix, match.end() if match else place + len(prefix))
     yield text[done:]
 
 
@@ -136,17 +136,17 @@ def _without_keys(text: str) -> Iterator[str]:
     yield text[place:]
 
 
-def _after_scheme(found: re.Match[str]) -> str:
+def _after_scheme(match: re.Match[str]) -> str:
     """`Bearer xyz` and `Basic dXNlcjpwdw==`, but not `bearer authentication`, `basic training`."""
-    secret, scheme = found["secret"], found["scheme"].lower()
+    secret, scheme = match["secret"], match["scheme"].lower()
     if scheme == "bearer":
-        told = found.string[max(found.start() - 2, 0) : found.start()].strip()[-1:]
+        before = match.string[max(match.start() - 2, 0) : match.start()].strip()[-1:]
         is_secret = secret.lower().strip(".:") not in _SPOKEN and (
-            len(secret) >= 16 or any(map(str.isdigit, secret)) or told in tuple(":=,\"'")
+            len(secret) >= 16 or any(map(str.isdigit, secret)) or before in tuple(":=,\"'")
         )
     else:
         is_secret = _holds_login(secret)
-    return f"{found['scheme']}{found['gap']}{REDACTED}" if is_secret else found[0]
+    return f"{match['scheme']}{match['gap']}{REDACTED}" if is_secret else match[0]
 
 
 def _holds_login(encoded: str) -> bool:

@@ -57,17 +57,17 @@ def is_filled_in(secret: str) -> bool:
     return secret.startswith(REDACTED) or bool(_FILLED_IN.fullmatch(secret))
 
 
-def _without_password(found: re.Match[str]) -> str:
-    before, secret = found["before"], found["secret"]
+def _without_password(match: re.Match[str]) -> str:
+    before, secret = match["before"], match["secret"]
     is_address = "://" in secret or REDACTED in secret
-    if is_address or before.lower().endswith(_NO_LOGIN) or _is_digest(found):
-        return found[0]
+    if is_address or before.lower().endswith(_NO_LOGIN) or _is_digest(match):
+        return match[0]
     return f"{before}{REDACTED}@"
 
 
-def _is_digest(found: re.Match[str]) -> bool:
+def _is_digest(match: re.Match[str]) -> bool:
     """An image of a container: `ubuntu:22.04@sha256:...`."""
-    return found.string.startswith("sha256:", found.end())
+    return match.string.startswith("sha256:", match.end())
 
 
 def _without_logins(text: str) -> Iterator[str]:
@@ -79,9 +79,9 @@ def _without_logins(text: str) -> Iterator[str]:
         starts = list(_starts(text, *word.span()))
         ends = [*(start - 2 for start, _ in starts[1:]), word.end()]
         for (start, scheme), end in zip(starts, ends, strict=False):
-            found = _login(text, start, end, scheme)
-            if found:
-                start, stop, instead = found
+            login = _login(text, start, end, scheme)
+            if login:
+                start, stop, instead = login
                 yield text[place:start] + instead
                 place = stop
     yield text[place:]

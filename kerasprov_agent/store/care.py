@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ from kerasprov_agent.store import (
 from kerasprov_agent.store.text import as_json, bindable
 from kerasprov_agent.store.writer import Writer
 
+KEEPING_PAUSE = 1.0
 EDIT_PATIENCE = 10_000
 """Milliseconds that a person waits for a training to let go of the file."""
 
@@ -32,7 +35,7 @@ Finding = dict[str, Any]
 
 
 def examine(path: str) -> list[Finding]:
-    """What can be said of a database's health: `check`, `ok`, `found`. Changes nothing."""
+    """Check a database: rows of `check`, `ok` and `found`. Changes nothing."""
     with closing(reading.open_for_reading(path)) as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check")]
         lost = [
@@ -60,8 +63,8 @@ def examine(path: str) -> list[Finding]:
     ]
 
 
-def _finding(check: str, ok: bool, found: str) -> Finding:
-    return {"check": check, "ok": ok, "found": found}
+def _finding(check: str, ok: bool, finding: str) -> Finding:
+    return {"check": check, "ok": ok, "found": finding}
 
 
 def mend(path: str) -> None:
@@ -82,6 +85,42 @@ def pack(path: str, target: str) -> None:
             reading.copy_to(path, beside)
     except sqlite3.DatabaseError as exc:
         raise KerasProvError(f"can't write {target}: {exc}") from exc
+
+
+def keep_packed(path: str, target: str, seconds: float, goes_on: Callable[[], bool]) -> None:
+    """Keep a packed copy up to date, looking every so many seconds, until `goes_on` is false.
+
+    The copy is made on this machine and takes the place of the last one when it is whole: so
+    `target` may lie on a drive that is mounted over a network, where no database should be written.
+    Raises what SQLite raises, OSError.
+    """
+    seen: object = None
+    again = 0.0
+    while True:
+        ends = not goes_on()
+        state = _stamps(path)
+        if (ends or time.monotonic() >= again) and state != seen and os.path.exists(path):
+            with tempfile.TemporaryDirectory() as folder:
+                whole = os.path.join(folder, "copy.db")
+                reading.copy_to(path, whole)
+                with replacing.replaced(target) as beside:
+                    shutil.copyfile(whole, beside)
+            seen, again = state, time.monotonic() + seconds
+        if ends:
+            return
+        time.sleep(min(seconds, KEEPING_PAUSE))
+
+
+def _stamps(path: str) -> list[tuple[int, int] | None]:
+    stamps: list[tuple[int, int] | None] = []
+    for name in (path, f"{path}-wal"):
+        try:
+            known = os.stat(name)
+        except FileNotFoundError:
+            stamps.append(None)
+        else:
+            stamps.append((known.st_size, known.st_mtime_ns))
+    return stamps
 
 
 class Merged(NamedTuple):
@@ -125,13 +164,13 @@ def _merged(source: sqlite3.Connection, target: sqlite3.Connection) -> Merged:
 
 
 def _progress(connection: sqlite3.Connection, execution_id: str) -> tuple[bool, int] | None:
-    """How far a program has come: whether it has ended, and its epochs; None: it is not there."""
+    """How complete a program's record is: has it ended, how many epochs; None: not there."""
     query = (
         "SELECT status <> 'running', (SELECT count(*) FROM epoch p JOIN run r ON r.number = p.run "
         "WHERE r.execution_id = e.id) FROM execution e WHERE id = ?"
     )
-    found = connection.execute(query, (execution_id,)).fetchone()
-    return found and (bool(found[0]), found[1])
+    row = connection.execute(query, (execution_id,)).fetchone()
+    return row and (bool(row[0]), row[1])
 
 
 def rename(path: str, run_id: str, name: str) -> None:
@@ -175,10 +214,10 @@ def tag_program(path: str, execution_id: str, tags: Mapping[str, str | None]) ->
 def _tag(path: str, table: str, row_id: str, tags: Mapping[str, str | None]) -> None:
     with _editing(path) as connection:
         query = f"SELECT tags FROM {table} WHERE id = ?"
-        held = json.loads(connection.execute(query, (row_id,)).fetchone()[0] or "{}")
+        stored = json.loads(connection.execute(query, (row_id,)).fetchone()[0] or "{}")
         # That a run has none of a tag is kept: it may be one of the program's.
-        found = {k: v for k, v in {**held, **tags}.items() if v is not None or table == "run"}
-        text = bindable(as_json(found)) if found else None
+        merged = {k: v for k, v in {**stored, **tags}.items() if v is not None or table == "run"}
+        text = bindable(as_json(merged)) if merged else None
         connection.execute(f"UPDATE {table} SET tags = ? WHERE id = ?", (text, row_id))
 
 

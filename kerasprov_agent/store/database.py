@@ -81,9 +81,13 @@ def _know_more_of_runs_and_imports(connection: sqlite3.Connection) -> None:
         connection.execute(f"DROP TABLE temp.{table}_before")
 
 
+def _change_no_table(connection: sqlite3.Connection) -> None:
+    """Schema 5 has further views, and views are made anew after every migration."""
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create, _add_original_hashes, _make_members_rows,
-    _know_more_of_runs_and_imports,
+    _know_more_of_runs_and_imports, _change_no_table,
 )  # fmt: skip
 """Tables from version n to n + 1; only ever added to, and none loses what the file tells."""
 assert len(MIGRATIONS) == schema.VERSION
@@ -99,13 +103,13 @@ def in_memory() -> sqlite3.Connection:
 
 def statements(script: str) -> list[str]:
     """Cut a script into its statements: `executescript` would commit in between."""
-    found, current = [], ""
+    parts, current = [], ""
     for line in script.splitlines(keepends=True):
         current += line
         if sqlite3.complete_statement(current):
-            found.append(current.strip())
+            parts.append(current.strip())
             current = ""
-    return found
+    return parts
 
 
 def open_for_writing(path: str) -> sqlite3.Connection:
@@ -123,7 +127,7 @@ def open_for_writing(path: str) -> sqlite3.Connection:
     try:
         if schema_version(connection, path) < schema.VERSION:
             _wait_at_most(connection, START_PATIENCE)
-            _migrate(connection, path)
+            migrate(connection, path)
         _set_journal(connection, path)
         _wait_at_most(connection, WRITE_PATIENCE)
     except BaseException:
@@ -159,24 +163,30 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     return version if application == schema.APPLICATION_ID else 0
 
 
+def damaged(what: str, problem: sqlite3.DatabaseError) -> str:
+    """What a person may do whose database is damaged."""
+    return (
+        f"{what} is damaged ({problem}); keep a copy, and get back what is left with the command "
+        "`.recover` of SQLite's shell, or set KERASPROV_DB (or --db) to another"
+    )
+
+
 def complaint(path: str, problem: sqlite3.DatabaseError) -> str:
     """Why a file that SQLite can't make sense of can't be used."""
     with open(path, "rb") as file:
         is_damaged = file.read(len(MAGIC)) == MAGIC
     if is_damaged:
-        return (
-            f"{path} is a damaged SQLite database ({problem}); keep a copy, and get back what is "
-            f"left with `sqlite3 {path} .recover`, or set KERASPROV_DB (or --db) to another"
-        )
+        return damaged(path, problem)
     return f"{path} is no SQLite database; set KERASPROV_DB (or --db) to another"
 
 
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the file up to date, all or nothing; of several processes the first one does it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for migration in MIGRATIONS[schema_version(connection, path) :]:
             migration(connection)
+        _renew_log(connection)
         _make_views(connection)
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
@@ -185,6 +195,15 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _renew_log(connection: sqlite3.Connection) -> None:
+    """Tables that were made anew have lost the triggers that note what is to be sent."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'outbox'"
+    if connection.execute(query).fetchone() is not None:
+        from kerasprov_agent.store import outbox  # no training loads it that does not send
+
+        outbox.renew(connection)
 
 
 def _make_views(connection: sqlite3.Connection) -> None:

@@ -45,9 +45,9 @@ def _kind(path: str) -> str | None:
         return None
     best, kind = "", None
     for line in mounts:
-        _, mount_point, found, *_ = line.split(" ")
+        _, mount_point, filesystem, *_ = line.split(" ")
         mount_point = mount_point.replace("\\040", " ")
         inside = path == mount_point or path.startswith(mount_point.rstrip("/") + "/")
         if inside and len(mount_point) >= len(best):
-            best, kind = mount_point, found
+            best, kind = mount_point, filesystem
     return kind

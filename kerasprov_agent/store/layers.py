@@ -29,5 +29,7 @@ def _chosen(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     def is_frozen(layer: Mapping[str, Any]) -> bool:
         return layer.get("trainable") is False  # what was imported does not tell
 
-    within = tuple(f"{one['name']}/" for one in layers if is_frozen(one))
-    return [one for one in layers if not is_frozen(one) and not one["name"].startswith(within)]
+    within = tuple(f"{layer['name']}/" for layer in layers if is_frozen(layer))
+    return [
+        layer for layer in layers if not is_frozen(layer) and not layer["name"].startswith(within)
+    ]

@@ -58,11 +58,11 @@ def sweep_reports(path: str, connection: sqlite3.Connection) -> None:
 
 def settle(connection: sqlite3.Connection) -> None:
     """Mark as lost what was running in processes that are gone."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT id, host, pid, process FROM execution WHERE status = 'running'"
     ).fetchall()
     names = ("id", "host", "pid", "process")
-    gone = [row[0] for row in found if is_gone(dict(zip(names, row, strict=True)))]
+    gone = [row[0] for row in rows if is_gone(dict(zip(names, row, strict=True)))]
     if not gone:
         return
     connection.execute("BEGIN IMMEDIATE")

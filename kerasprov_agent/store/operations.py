@@ -73,7 +73,7 @@ def measured(table: str, row: Row, metrics: Mapping[str, Any]) -> Operation:
 
 
 class Catalogue:
-    """What a connection has learnt of its file: the columns of metrics, the numbers of runs."""
+    """A connection's cache of its file: which columns metrics have, which numbers runs have."""
 
     def __init__(self) -> None:
         self.columns: dict[str, str] = {}
@@ -82,7 +82,7 @@ class Catalogue:
         self.without_column: set[str] = set()
 
     def forget(self) -> None:
-        """After a rollback: what was added in it is gone."""
+        """Forget what was added in a transaction that was rolled back."""
         self.columns.clear()
         self.numbers.clear()
         self.known.clear()
@@ -91,21 +91,21 @@ class Catalogue:
     def number(self, connection: sqlite3.Connection, run_id: str) -> int | None:
         """The number of a run in this file, by which its epochs go."""
         if run_id not in self.numbers:
-            found = connection.execute("SELECT number FROM run WHERE id = ?", (run_id,)).fetchone()
-            if found is None:
+            row = connection.execute("SELECT number FROM run WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
                 return None
-            self.numbers[run_id] = found[0]
+            self.numbers[run_id] = row[0]
         return self.numbers[run_id]
 
     def know(self, operation: Operation) -> bool:
         """Whether an operation measures an epoch whose metrics all have their columns."""
-        what, table, _, found = operation
+        what, table, _, values = operation
         columns = self.known.get(table, ())
         return (
             what == "measured"
             and table == "epoch"
             and all(
-                self.columns.get(name) in columns or name in self.without_column for name in found
+                self.columns.get(name) in columns or name in self.without_column for name in values
             )
         )
 
@@ -128,11 +128,11 @@ class Catalogue:
         name = text.bindable(name)
         if len(name) > schema.METRIC_NAME_LIMIT:
             return None
-        found = connection.execute(
+        row = connection.execute(
             "SELECT column_name FROM metric WHERE name = ?", (name,)
         ).fetchone()
-        if found:
-            return str(found[0])
+        if row:
+            return str(row[0])
         count = connection.execute("SELECT count(*) FROM metric").fetchone()[0]
         if count >= schema.METRIC_COLUMN_LIMIT:
             return None
@@ -305,13 +305,13 @@ def _name_taken(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _measurements(
-    connection: sqlite3.Connection, table: str, found: Mapping[str, Any], catalogue: Catalogue
+    connection: sqlite3.Connection, table: str, metrics: Mapping[str, Any], catalogue: Catalogue
 ) -> Row:
     """Metrics as columns; NaN, for which SQLite has no number, is noted beside them."""
     row: Row = {}
     nonfinite: dict[str, float] = {}
     more: dict[str, Any] = {}
-    for name, value in _with_elements(found):
+    for name, value in _with_elements(metrics):
         number = text.real(value)
         column = None if number is None else catalogue.column(connection, table, name)
         if number is None or column is None:
@@ -328,9 +328,9 @@ def _measurements(
     return row
 
 
-def _with_elements(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _with_elements(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Metrics and their values; of a short vector `f1` the elements too, as `f1[0]`, `f1[1]`."""
-    for name, value in found.items():
+    for name, value in metrics.items():
         yield name, value
         if isinstance(value, list) and len(value) <= VECTOR_LIMIT:
             for position, element in enumerate(value):

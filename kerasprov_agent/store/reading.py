@@ -2,6 +2,8 @@
 
 Who may write the file opens it as SQLite's writers do, so that readers and writers know of each
 other; SQLite then takes its two further files away again. Who may not write it reads a copy.
+A file of an earlier schema is read as a copy that was brought up to date, so that all that can be
+asked today is answered, and the file stays as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from kerasprov_agent.errors import Unusable
-from kerasprov_agent.store import aggregates, database
+from kerasprov_agent.store import aggregates, database, schema
 
 PATIENCE = 5.0
 """Seconds that a reader waits while another program has the file for itself."""
@@ -40,6 +42,11 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     The connection is in a transaction: all that it reads was true at one moment. What it reads
     may be written on meanwhile.
     """
+    if path.startswith(("postgresql:", "postgres:")):
+        raise Unusable(
+            "that is the address of a central store; make a local copy of it with "
+            "`kerasprov pull URL -o team.db`, and name that with --db"
+        )
     if not os.path.exists(path):
         raise Unusable(
             f"no database at {path}; record a training with `python -m kerasprov_agent "
@@ -50,7 +57,11 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     ways = (_open_shared, _open_copy) if _may_write(path) else (_open_copy,)
     for way in ways:
         try:
-            return way(path)
+            connection = way(path)
+            if database.schema_version(connection, path) == schema.VERSION:
+                return connection
+            connection.close()
+            return _open_copy(path)
         except sqlite3.OperationalError as exc:
             if "locked" in str(exc):
                 raise Unusable(f"{path} is locked by another program; try again later") from exc
@@ -100,6 +111,8 @@ def _open_copy(path: str) -> sqlite3.Connection:
                 if not isinstance(exc, sqlite3.OperationalError):
                     raise Unusable(database.complaint(path, exc)) from exc
                 raise
+            if 0 < database.schema_version(connection, path) < schema.VERSION:
+                database.migrate(connection, path)
         # An open file outlives its name, and nobody else knows this one: it can't change.
         return _begun(_connect(beside, "immutable=1"), path)
 

@@ -34,32 +34,32 @@ def params(run_id: str, source: str, values: Mapping[str, Any]) -> list[Operatio
     ]
 
 
-def arrays(entity_id: str, found: list[dict[str, Any]]) -> list[Operation]:
+def arrays(entity_id: str, described: list[dict[str, Any]]) -> list[Operation]:
     """The arrays of a data set."""
     return [
         insert(
             "array",
-            {"entity_id": entity_id, "position": i, **one, "shape": as_json(one["shape"])},
+            {"entity_id": entity_id, "position": i, **array, "shape": as_json(array["shape"])},
         )
-        for i, one in enumerate(found)
+        for i, array in enumerate(described)
     ]
 
 
-def optimizer(run_id: str, position: int, found: Mapping[str, Any]) -> Operation:
+def optimizer(run_id: str, position: int, facts: Mapping[str, Any]) -> Operation:
     """An optimizer of a run."""
-    row = {"run_id": run_id, "position": position, **found, "config": as_json(found["config"])}
+    row = {"run_id": run_id, "position": position, **facts, "config": as_json(facts["config"])}
     return insert("optimizer", row)
 
 
-def optimizers_after(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation]:
+def optimizers_after(run_id: str, rows_given: Sequence[Mapping[str, Any]]) -> list[Operation]:
     """What is known of a run's optimizers when it is over."""
     return [
         update("optimizer", dict(row), {"run_id": run_id, "position": position})
-        for position, row in enumerate(found)
+        for position, row in enumerate(rows_given)
     ]
 
 
-def callbacks(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation]:
+def callbacks(run_id: str, callbacks_given: Sequence[Mapping[str, Any]]) -> list[Operation]:
     """The callbacks of a run, in their order."""
     return [
         insert(
@@ -67,9 +67,9 @@ def callbacks(run_id: str, found: Sequence[Mapping[str, Any]]) -> list[Operation
             {
                 "run_id": run_id,
                 "position": i,
-                "class_name": one["class_name"],
-                "settings": as_json(one["settings"]),
+                "class_name": callback["class_name"],
+                "settings": as_json(callback["settings"]),
             },
         )
-        for i, one in enumerate(found)
+        for i, callback in enumerate(callbacks_given)
     ]

@@ -7,7 +7,8 @@ of what was recorded; of what was imported they may be NULL.
 
 from __future__ import annotations
 
-from kerasprov_agent.store.views import RESERVED_COLUMNS, VIEWS
+from kerasprov_agent.store import keras_prov, views
+from kerasprov_agent.store.views import RESERVED_COLUMNS
 
 __all__ = [
     "APPLICATION_ID",
@@ -22,8 +23,11 @@ __all__ = [
 APPLICATION_ID = 0x4B505256
 """Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
 
-VERSION = 4
+VERSION = 5
 """`PRAGMA user_version`. A file with a higher one is left alone."""
+
+VIEWS = views.VIEWS + keras_prov.VIEWS
+"""Ours, and those by the names of the ancestor."""
 
 TABLES = """
 -- Facts about the file itself.

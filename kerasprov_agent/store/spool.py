@@ -50,7 +50,7 @@ def append(
     database: str, execution_id: str, operations: Sequence[Operation], number: int = 0
 ) -> str:
     """Write one transaction down; returns the file. Raises OSError where no place takes it."""
-    line = json.dumps([number, [_gated(one) for one in operations]]).encode() + b"\n"
+    line = json.dumps([number, [_gated(operation) for operation in operations]]).encode() + b"\n"
     return _written(database, f"{execution_id}{ENDING}", line)
 
 
@@ -115,8 +115,8 @@ def rejected(database: str) -> list[str]:
 
 
 def _files(database: str, ending: str) -> list[str]:
-    found = (path for stem in _stems(database) for path in glob(f"{escape(stem)}*{ending}"))
-    return sorted(path for path in found if _is_regular(path))
+    paths = (path for stem in _stems(database) for path in glob(f"{escape(stem)}*{ending}"))
+    return sorted(path for path in paths if _is_regular(path))
 
 
 def _is_regular(path: str) -> bool:
@@ -174,20 +174,20 @@ def _read(content: bytes, entries: list[Entry], unreadable: list[str]) -> None:
                 unreadable.append(line.decode("utf-8", "backslashreplace"))
 
 
-def _entry(found: Any) -> Entry:
-    number, operations = found if isinstance(found[0], int) else (0, found)
-    return number, [_passed(*one) for one in operations]
+def _entry(parsed: Any) -> Entry:
+    number, operations = parsed if isinstance(parsed[0], int) else (0, parsed)
+    return number, [_passed(*operation) for operation in operations]
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
     seen: set[int] = set()
-    found = []
+    paths = []
     for number, operations in entries:
         if number not in seen:
-            found.append((number, operations))
+            paths.append((number, operations))
         if number:
             seen.add(number)
-    return found
+    return paths
 
 
 @contextmanager

@@ -51,21 +51,21 @@ def decoded(text: str) -> str:
     return _ESCAPE.sub(_unescape, text) if "\\" in text else text
 
 
-def _escape(found: re.Match[str]) -> str:
-    character = found["character"]
+def _escape(match: re.Match[str]) -> str:
+    character = match["character"]
     if character is None:
-        is_literal = _LOOKS_ESCAPED.match(found.string, found.end())
-        return found[0] * 2 if is_literal else found[0]
+        is_literal = _LOOKS_ESCAPED.match(match.string, match.end())
+        return match[0] * 2 if is_literal else match[0]
     escape = r"\x00" if character == "\0" else f"\\u{ord(character):04x}"
-    return found["slashes"] * 2 + escape
+    return match["slashes"] * 2 + escape
 
 
-def _unescape(found: re.Match[str]) -> str:
-    slashes, rest = found["slashes"], found[0][len(found["slashes"]) :]
+def _unescape(match: re.Match[str]) -> str:
+    slashes, rest = match["slashes"], match[0][len(match["slashes"]) :]
     half = "\\" * (len(slashes) // 2)
     if len(slashes) % 2 == 0:
         return half + rest
-    return half + ("\0" if found["nul"] else chr(int(found["surrogate"], 16)))
+    return half + ("\0" if match["nul"] else chr(int(match["surrogate"], 16)))
 
 
 def as_bytes(text: str) -> bytes:

@@ -271,6 +271,13 @@ RESERVED_COLUMNS = frozenset(
         "seconds",
         "epoch",
         "samples",
+        "id",
+        "epoch_id",
+        "elapsed_time",
+        "otrain_timestamp",
+        "trainingmodel_task_id",
+        "adaptation_task_id",
+        "testingmodel_task_id",
     ]
 )
 """Names that the views give to something else; a metric of that name gets another column."""

@@ -17,6 +17,7 @@ from kerasprov_agent import guard
 from kerasprov_agent.store import database, liveness, spool
 from kerasprov_agent.store.copying import copy_execution
 from kerasprov_agent.store.operations import Catalogue, Operation, apply
+from kerasprov_agent.tracebacks import is_of_a_signal_handler
 
 CHECK_SECONDS = 1.0
 """Seconds between checks that `path` is still the file that we have open."""
@@ -67,7 +68,7 @@ class Writer:
         try:
             self._write(operations)
         except BaseException as exc:
-            is_the_programs = not isinstance(exc, Exception) or guard.is_of_a_signal_handler(exc)
+            is_the_programs = not isinstance(exc, Exception) or is_of_a_signal_handler(exc)
             if is_passing(exc) and not is_the_programs:
                 self._failures += 1
                 pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
@@ -112,7 +113,9 @@ class Writer:
     ) -> None:
         """Apply transactions in their order, and `operations`, in one transaction."""
         in_order = sorted(entries, key=lambda entry: entry[0])
-        everything = [one for _, several in in_order for one in several] + list(operations)
+        everything = [operation for _, several in in_order for operation in several] + list(
+            operations
+        )
         rejected: list[Any] = list(unreadable)
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -174,7 +177,7 @@ class Writer:
         try:
             liveness.sweep_reports(self.path, connection)
         except OSError as exc:
-            if guard.is_of_a_signal_handler(exc):
+            if is_of_a_signal_handler(exc):
                 raise
             guard.debug("a report stays: %s", exc)
 
@@ -187,12 +190,12 @@ class Writer:
                 with spool.taken(self.path, execution_id) as (entries, unreadable):
                     self._commit(connection, entries, (), unreadable, execution_id)
             except (OSError, sqlite3.Error) as exc:
-                if guard.is_of_a_signal_handler(exc):
+                if is_of_a_signal_handler(exc):
                     raise
                 guard.debug("the spool of %s stays: %s", execution_id, type(exc).__name__)
 
     def _rescue(self) -> None:
-        """The file was moved, deleted or replaced under us: keep what it had of ours.
+        """The file was moved, deleted or replaced while we had it open: keep our rows.
 
         The log and the shared memory still lie under the old name. A file that comes there would be
         taken for theirs, and SQLite would play the log into it: so they go first, after what they
@@ -242,7 +245,10 @@ class Writer:
         dropped = 0
         while _count(self._waiting) > MEMORY_LIMIT * 0.9 and dropped < len(self._waiting):
             number, operations = self._waiting[dropped]
-            self._waiting[dropped] = number, [one for one in operations if one[0] != "measured"]
+            self._waiting[dropped] = (
+                number,
+                [operation for operation in operations if operation[0] != "measured"],
+            )
             dropped += 1
         if dropped:
             guard.warn(
@@ -298,7 +304,7 @@ def _count(entries: Sequence[spool.Entry]) -> int:
 
 
 def _newest_states(entries: Sequence[spool.Entry]) -> list[spool.Entry]:
-    """The same without updates of what later ones set anew."""
+    """The operations without updates that later ones overwrite."""
     set_later: dict[tuple[str, str], set[str]] = {}
     kept: list[spool.Entry] = []
     for number, operations in reversed(entries):
@@ -320,7 +326,7 @@ def _identity(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
     except OSError as exc:
-        if guard.is_of_a_signal_handler(exc):
+        if is_of_a_signal_handler(exc):
             raise
         return None
     return status.st_dev, status.st_ino
@@ -337,7 +343,7 @@ PASSING = ("locked", "busy", "disk i/o", "readonly", "read-only", "unable to ope
 
 
 def is_passing(problem: BaseException) -> bool:
-    """Whether the same operations may be taken later."""
+    """Whether an error may pass, so that the same operations can be tried again later."""
     if isinstance(problem, sqlite3.DatabaseError):
         return any(words in str(problem).lower() for words in PASSING)
     return isinstance(problem, OSError)

@@ -25,8 +25,17 @@ for one in mlflow.search_runs(output_format="list"):
 """
 
 
-@pytest.mark.parametrize("flavour", ["mlflow.tensorflow", "mlflow.keras"])
-@pytest.mark.parametrize("head", [BEFORE, AFTER], ids=["before us", "after us"])
+@pytest.mark.parametrize(
+    ("head", "flavour"),
+    [
+        pytest.param(
+            BEFORE, "mlflow.tensorflow", id="tensorflow, before us", marks=pytest.mark.slow
+        ),
+        pytest.param(AFTER, "mlflow.tensorflow", id="tensorflow, after us", marks=pytest.mark.slow),
+        pytest.param(BEFORE, "mlflow.keras", id="keras, before us", marks=pytest.mark.slow),
+        pytest.param(AFTER, "mlflow.keras", id="keras, after us", marks=pytest.mark.slow),
+    ],
+)
 def test_both_go_on(tmp_path: Path, head: str, flavour: str) -> None:
     script = (head + TINY + TRAINING).replace("FLAVOUR", flavour)
     (tmp_path / "train.py").write_text(script)

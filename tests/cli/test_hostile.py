@@ -36,6 +36,26 @@ def record(tmp_path: Path) -> Path:
     return path
 
 
+def test_pages_that_are_damaged_within(record: Path) -> None:
+    """SQLite meets them only when it reads them, in the midst of a command."""
+    content = bytearray(record.read_bytes())
+    page = int.from_bytes(content[16:18], "big")
+    for start in range(3 * page, len(content), page):
+        content[start : start + 8] = b"\xff" * 8
+    record.write_bytes(content)
+    for words in (["doctor"], ["runs"], ["show", "1"], ["sql", "SELECT * FROM epochs"]):
+        done = kerasprov(*words, "--db", record)
+        assert done.exit_code == 2, (words, done.output)
+        assert "damaged" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert record.read_bytes() == content
+
+
+def test_without_a_command_all_of_them_are_listed() -> None:
+    for words in ([], ["central"]):
+        done = kerasprov(*words)
+        assert done.exit_code == 0 and "Commands:\n" in done.stdout and not done.stderr
+
+
 @pytest.fixture
 def hostile(record: Path) -> Path:
     """The same, with names that nobody would give but to harm."""

@@ -39,6 +39,7 @@ def test_every_format(digits: Path, tmp_path: Path, format_: str) -> None:
     assert target.stat().st_size > 1000 and list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.slow
 def test_all_of_a_database(pipeline: Path, tmp_path: Path) -> None:
     for options, bundles in (
         (["--all"], 0),

@@ -79,6 +79,7 @@ def test_a_training_in_a_repository(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_we_write_ourselves_is_no_change(tmp_path: Path) -> None:
     repository(tmp_path)
     (tmp_path / ".git/info/exclude").write_text("ignored.py\n")

@@ -242,6 +242,7 @@ def test_a_spool_holds_no_secret(tmp_path: Path) -> None:
     assert CANARY not in Path(path).read_text()
 
 
+@pytest.mark.slow
 def test_source_texts_stay_as_they_are_where_that_is_asked_for(tmp_path: Path) -> None:
     source = f'import keras, kerasprov_agent\npassword = "{CANARY}"\n'
     (tmp_path / "train.py").write_text(source + "kerasprov_agent.activity('x').__enter__()\n")

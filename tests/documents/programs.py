@@ -71,17 +71,23 @@ model.fit(x, y, epochs=5, validation_split=0.5, verbose=0, callbacks=[Kill()])
 }  # fmt: skip
 
 
+QUICK = ("plain", "evaluating within", "nan", "changes and checkpoints", "exception", "killed")
+"""Those that are tried where slow tests are left out."""
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Each of the programs, recorded; gives its database."""
+    """By the name of a program its database; the program is recorded when a test first asks."""
 
-    def make(place: Path) -> None:
-        for name, text in PROGRAMS.items():
-            (place / name).mkdir()
-            recorded(place / name, TINY + text, name=f"train {name} ü.py")
+    class Databases(dict[str, Path]):
+        def __missing__(self, name: str) -> Path:
+            def make(place: Path) -> None:
+                recorded(place, TINY + PROGRAMS[name], name=f"train {name} ü.py")
 
-    place = made_once(tmp_path_factory, "programs of all kinds", make)
-    return {name: place / name / "kerasprov.db" for name in PROGRAMS}
+            self[name] = made_once(tmp_path_factory, f"program {name}", make) / "kerasprov.db"
+            return self[name]
+
+    return Databases()
 
 
 @pytest.fixture(scope="session")

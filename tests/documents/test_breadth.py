@@ -53,6 +53,7 @@ def test_loops_and_predictions(tmp_path: Path, check_prov: Callable[..., None]) 
     assert len(events) == 1 and len(events[0]) == 2
 
 
+@pytest.mark.slow
 def test_searches(tmp_path: Path, check_prov: Callable[..., None]) -> None:
     pytest.importorskip("keras_tuner")
     done = recorded(tmp_path, TINY + SEARCH)

@@ -16,8 +16,8 @@ import prov.model
 import pytest
 
 from kerasprov_agent import documents
-from tests.conftest import TINY, clean_environment, recorded, row, rows
-from tests.documents.programs import PROGRAMS, document
+from tests.conftest import TINY, clean_environment, recorded, rest_is_slow, row, rows
+from tests.documents.programs import PROGRAMS, QUICK, document
 
 Check = Callable[..., None]
 
@@ -28,7 +28,7 @@ def write(path: Path, target: Path, *runs: str, **options: Any) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", rest_is_slow(PROGRAMS, *QUICK))
 def test_the_checker_says_ok(
     programs: dict[str, Path], check_prov: Check, tmp_path: Path, name: str
 ) -> None:
@@ -64,6 +64,7 @@ def test_a_pipeline_of_three_programs(pipeline: Path, check_prov: Check, tmp_pat
     assert len(json.loads(bundled.read_text())["bundle"]) == 3
 
 
+@pytest.mark.slow
 def test_documents_of_two_machines_are_merged_by_prov(tmp_path: Path, check_prov: Check) -> None:
     data = "np.savez('data.npz', x=x, y=y); d = np.load('data.npz'); model.fit(d['x'], d['y'], verbose=0)"
     written = []
@@ -187,6 +188,7 @@ def is_under_way(path: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_no_document_when_told_off(tmp_path: Path) -> None:
     done = recorded(tmp_path, TINY + "model.fit(x, y, verbose=0)", "--prov", "off")
     assert done.returncode == 0

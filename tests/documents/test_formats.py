@@ -14,7 +14,8 @@ from prov.model import ProvDocument
 from kerasprov_agent import documents
 from kerasprov_agent.documents import prov_json
 from kerasprov_agent.errors import KerasProvError
-from tests.documents.programs import PROGRAMS, document, statement_texts
+from tests.conftest import rest_is_slow
+from tests.documents.programs import PROGRAMS, QUICK, document, statement_texts
 
 READERS = {"json": {"format": "json"}, "provn": {"format": "provn"}, "xml": {"format": "xml"},
            "jsonld": {"format": "jsonld"}, "ttl": {"format": "rdf", "rdf_format": "turtle"},
@@ -36,7 +37,7 @@ def without_direct_triples(found: ProvDocument) -> list[str]:
 
 
 @pytest.mark.parametrize("bundles", [False, True])
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", rest_is_slow(PROGRAMS, *QUICK))
 def test_all_formats_say_the_same(programs: dict[str, Path], name: str, bundles: bool) -> None:
     with document(programs[name], bundles=bundles, profile="full") as made:
         built = made.build()
@@ -113,12 +114,12 @@ def test_what_is_too_much_for_a_format_is_told_before(
         assert documents.text(made, "provn")
 
 
-def test_the_size_is_known_before(programs: dict[str, Path]) -> None:
-    for name, path in programs.items():
-        for profile in ("full", "summary"):
-            with document(path, profile=profile) as made:
-                real = sum(1 for one in made.statements() if one.kind != "prefix")
-                assert made.size() / 4 < real < made.size() * 6, name
+@pytest.mark.parametrize("name", rest_is_slow(PROGRAMS, *QUICK))
+def test_the_size_is_known_before(programs: dict[str, Path], name: str) -> None:
+    for profile in ("full", "summary"):
+        with document(programs[name], profile=profile) as made:
+            real = sum(1 for one in made.statements() if one.kind != "prefix")
+            assert made.size() / 4 < real < made.size() * 6
 
 
 def test_turtle_holds_no_bundles(programs: dict[str, Path]) -> None:

@@ -28,6 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "kerasprov.db"
 
 
+@pytest.mark.slow
 def test_many_epochs_make_no_larger_picture(trained: Path) -> None:
     sizes = []
     for run in ("1", "2", "3"):

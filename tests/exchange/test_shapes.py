@@ -461,6 +461,7 @@ tuner.search(x, y, epochs=1, validation_data=(x, y), verbose=0)
 """
 
 
+@pytest.mark.slow
 def test_folders_of_keras_tuner(tmp_path: Path) -> None:
     pytest.importorskip("keras_tuner")
     (tmp_path / "tune.py").write_text(TUNER)

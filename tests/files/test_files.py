@@ -18,8 +18,8 @@ import pytest
 
 import kerasprov_agent
 from kerasprov_agent import guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.files import hashing, versions
+from kerasprov_agent.capture.session import session
 from kerasprov_agent.read.lineage import Lineage
 from kerasprov_agent.read.record import open_record
 from tests.conftest import ROOT, python, recorded, rows
@@ -288,6 +288,7 @@ for number in range(9000):
 """
 
 
+@pytest.mark.slow
 def test_sets_of_many_files_are_packed_and_whole(tmp_path: Path) -> None:
     contents = {f"{n % 3}/{n}.txt": b"%d" % n for n in range(9000)}
     for name, content in contents.items():
@@ -303,18 +304,19 @@ def test_sets_of_many_files_are_packed_and_whole(tmp_path: Path) -> None:
 
 
 FULL = """
-import kerasprov_agent.capture.recorder.file as file, kerasprov_agent.capture.recorder.files as files
+import kerasprov_agent.capture.recorder.file as file, kerasprov_agent.capture.recorder.reads as reads
 from kerasprov_agent.capture.recorder import contents
 from kerasprov_agent.capture.files import watching
-file.MEMBERS_LIMIT = files.MEMBERS_LIMIT = 2500
+file.MEMBERS_LIMIT = reads.MEMBERS_LIMIT = 2500
 contents.BEHIND = 0  # what is seen meanwhile is written down before more is hashed
 """ + MANY.replace("9000", "9000 * 2").replace("{number}.txt", "{number % 9000}.txt").replace(
     "    pathlib",
-    "    if number == 9000:\n        time.sleep(1); watching._known.clear()\n    pathlib",
+    "    if number == 9000:\n        time.sleep(1); watching.watch._known.clear()\n    pathlib",
 )
 """The files are read twice, and after the first time it is forgotten that they were seen."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hashed", ["hashed meanwhile", "hashed at the end"])
 def test_a_full_set_is_followed_by_another(tmp_path: Path, hashed: str) -> None:
     (tmp_path / "data").mkdir()
@@ -348,6 +350,34 @@ def test_what_forked_workers_open_is_the_parents(tmp_path: Path) -> None:
     }  # fmt: skip
     assert len(rows(tmp_path / "kerasprov.db", "SELECT * FROM execution")) == 1
     assert not list(tmp_path.glob("*.files"))
+
+
+WORKERS = """
+import keras, numpy as np
+class Data(keras.utils.PyDataset):
+    def __len__(self): return 4
+    def __getitem__(self, number):
+        x = np.load(f"{number}.npy")
+        return x, x[:, :1]
+for number in range(4):
+    np.save(f"{number}.npy", np.random.rand(8, 4))
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(Data(workers=2, use_multiprocessing=True), epochs=1, verbose=0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_an_input_came_from_what_its_forked_workers_read(tmp_path: Path) -> None:
+    done = recorded(tmp_path, WORKERS)
+    assert done.returncode == 0, done.stderr.decode()
+    query = (
+        "SELECT f.path, f.used_by FROM derived d JOIN files f ON f.id = d.source_id "
+        "WHERE d.confidence = 'pipeline'"
+    )
+    read = rows(tmp_path / "kerasprov.db", query)
+    assert {os.path.basename(row["path"]) for row in read} == {f"{n}.npy" for n in range(4)}
+    assert all(str(row["used_by"]).endswith("#fit-1") for row in read)
 
 
 def test_a_killed_program_has_told_of_its_files(tmp_path: Path) -> None:

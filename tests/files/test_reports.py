@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.files.reports import Reading
 
 
-def test_a_malformed_line_costs_itself_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_malformed_line_costs_itself_alone(tmp_path: Path) -> None:
     told = {
         "path": "/a/b.npy", "written": True, "version": None, "by_input": None,
         "renamed_from": None, "origins": None, "at": 1.0, "activity": None,
@@ -22,6 +18,4 @@ def test_a_malformed_line_costs_itself_alone(
     report.write_bytes(
         b"\n".join([good, good[:20], b"5", b"null", b"\xff\xfe", b"{}", good, b"cut"])
     )
-    monkeypatch.setattr(watching, "report_path", str(report))
-    monkeypatch.setattr(watching, "_report_read", 0)
-    assert [one.path for one in watching._reported()] == ["/a/b.npy"] * 2
+    assert [seen.path for seen in Reading(str(report)).read()] == ["/a/b.npy"] * 2

@@ -205,6 +205,7 @@ def test_steps_at_once(tmp_path: Path) -> None:
     assert found == {**dict(zip(names, names, strict=True)), "none": None}
 
 
+@pytest.mark.slow
 def test_code_is_given_back_and_compared(tmp_path: Path) -> None:
     (tmp_path / "nets").mkdir()
     (tmp_path / "nets/__init__.py").write_text("")

@@ -227,6 +227,7 @@ except tf.errors.NotFoundError as error:
 """
 
 
+@pytest.mark.slow
 def test_the_program_sees_no_difference(tmp_path: Path) -> None:
     results = []
     for words in ((), ("-m", "kerasprov_agent")):

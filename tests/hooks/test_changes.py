@@ -226,6 +226,7 @@ def test_a_training_that_is_resumed(recording: Path, tmp_path: Path) -> None:
     assert [one["epoch"] for one in epochs] == [2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() == "jax",
     reason="JAX puts its own state back over it when the epoch ends",

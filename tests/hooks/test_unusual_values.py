@@ -247,6 +247,7 @@ except ValueError as error:
 )
 
 
+@pytest.mark.slow
 def test_nothing_of_an_input_is_called_more_often_and_its_own_batches_count(tmp_path: Path) -> None:
     database, output = ok(tmp_path, INPUTS)
     (tmp_path / "plain").mkdir()

@@ -133,10 +133,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "kerasprov.db"
 
 
+@pytest.mark.slow
 def test_the_log_and_the_callbacks_of_a_program_see_nothing_of_ours(watched: Path) -> None:
     assert rows(watched, "SELECT status FROM run WHERE status <> 'finished'") == []
 
 
+@pytest.mark.slow
 def test_what_is_certain_is_told_all_the_same(watched: Path) -> None:
     found = rows(watched, "SELECT run, learning_rate AS rate FROM epochs WHERE run <= 5")
     rates: dict[int, list[float | None]] = {}

@@ -253,15 +253,21 @@ def test_nothing_of_the_user_is_kept_alive(recording: Path) -> None:
 def test_faults_of_ours_are_swallowed_and_told_once(
     recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from kerasprov_agent.capture import recorder, session
+    from kerasprov_agent.capture import recorder
+    from kerasprov_agent.capture.session import session
 
     monkeypatch.delenv("KERASPROV_DEBUG")
 
     def broken(*_args: Any, **_kwargs: Any) -> Any:
         raise RuntimeError("broken on purpose")
 
-    for name in ("run_started", "epoch_ended", "evaluation_started", "compiled"):
-        monkeypatch.setattr(recorder.Recorder, name, broken)
+    for part, name in (
+        (recorder.Trainings, "started"),
+        (recorder.Trainings, "epoch_ended"),
+        (recorder.Uses, "evaluation_started"),
+        (recorder.Models, "compiled"),
+    ):
+        monkeypatch.setattr(part, name, broken)
     for _ in range(3):
         model = small_model()
         assert len(model.fit(*data(), epochs=2, verbose=0).epoch) == 2
@@ -270,4 +276,4 @@ def test_faults_of_ours_are_swallowed_and_told_once(
     assert len(messages) == len(set(messages))
     assert all("internal error" in one or "3 times in a row" in one for one in messages)
     kerasprov_agent.stop()
-    assert not isinstance(keras.Model.fit, wrapping.Patch) and session._current is None
+    assert not isinstance(keras.Model.fit, wrapping.Patch) and session.recorder is None

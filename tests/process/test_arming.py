@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import kerasprov_agent
-from tests.conftest import ROOT, TINY, clean_environment, python, recorded, row, rows
+from tests.conftest import ROOT, TINY, clean_environment, python, recorded, rest_is_slow, row, rows
 
 BOOTSTRAP = Path(kerasprov_agent.__file__).parent / "bootstrap"
 SITE_SOURCE = ROOT / "sitecustomize_example" / "sitecustomize.py"
@@ -40,9 +40,20 @@ def test_arming_imports_nothing() -> None:
     new = modules_after("import kerasprov_agent")
     ours = {name for name in new if name.partition(".")[0] == "kerasprov_agent"}
     assert new - ours <= STANDARD
-    names = ("clock", "guard", "identity", "settings", "version", "capture", "capture.import_hook")
+    names = (
+        "clock",
+        "guard",
+        "identity",
+        "settings",
+        "silence",
+        "tracebacks",
+        "version",
+        "capture",
+        "capture.import_hook",
+    )
     names += ("capture.lifetime", "capture.files", "capture.files.marks", "capture.files.versions")
     names += ("capture.files.watching", "capture.worker")
+    names += ("capture.session", "capture.files.interest", "capture.files.seen")
     assert ours == {"kerasprov_agent", *(f"kerasprov_agent.{name}" for name in names)}
 
 
@@ -54,7 +65,9 @@ def test_disabled_does_nothing_at_all() -> None:
     modules_after(code, KERASPROV_DISABLED="1")
 
 
-@pytest.mark.parametrize("door", ["runner", "import", "sitecustomize", "option"])
+@pytest.mark.parametrize(
+    "door", rest_is_slow(["runner", "import", "sitecustomize", "option"], "runner", "sitecustomize")
+)
 def test_no_door_records_when_disabled(tmp_path: Path, door: str) -> None:
     (tmp_path / "train.py").write_text(
         ("import kerasprov_agent\n" if door == "import" else "")
@@ -93,7 +106,7 @@ def test_every_door_records(tmp_path: Path, door: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("shape", ["module", "package", "directory", "zip"])
+@pytest.mark.parametrize("shape", rest_is_slow(["module", "package", "directory", "zip"], "module"))
 def test_other_programs_than_scripts_are_named(tmp_path: Path, shape: str) -> None:
     from tests.process.test_golden import lay_out
 
@@ -126,6 +139,7 @@ USERS_OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disabled", ["0", "1"])
 @pytest.mark.parametrize("users", USERS_OWN)
 @pytest.mark.parametrize("options", [(), ("-S",), ("-I",)])
@@ -158,6 +172,7 @@ def test_a_hidden_sitecustomize_runs_as_without_us(
         assert outputs[0] == outputs[1] == outputs[2]
 
 
+@pytest.mark.slow
 def test_arming_twice_and_reloading_make_no_difference(tmp_path: Path) -> None:
     script = (
         "import importlib, kerasprov_agent\nkerasprov_agent.start()\n"
@@ -223,7 +238,10 @@ except SystemExit as exc:
     assert not exc.code, exc.code
 assert not hooked and sys.meta_path == finders, (hooked, sys.meta_path)
 ours = [name for name in sys.modules if name.startswith("kerasprov_agent.capture.")]
-light = ("import_hook", "lifetime", "worker", "files", "files.marks", "files.versions", "files.watching")
+light = (
+    "import_hook", "lifetime", "session", "worker", "files", "files.interest", "files.marks",
+    "files.seen", "files.versions", "files.watching",
+)
 assert set(ours) <= {f"kerasprov_agent.capture.{name}" for name in light}, ours
 """
 

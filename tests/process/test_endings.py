@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TINY, clean_environment, recorded, row, rows
+from tests.conftest import TINY, clean_environment, recorded, rest_is_slow, row, rows
 
 EPOCHS = 3
 AT_THE_THIRD = """
@@ -62,7 +62,7 @@ def shown(database: Path) -> dict[str, Any]:
         }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", rest_is_slow(ENDINGS, "exception", "SIGKILL", "SIGINT", "exec"))
 def test_what_was_recorded_survives(tmp_path: Path, ending: str) -> None:
     act, status, of_run, of_execution = ENDINGS[ending]
     done = recorded(tmp_path, TINY + AT_THE_THIRD.replace("{ending}", act))
@@ -81,6 +81,7 @@ def test_what_was_recorded_survives(tmp_path: Path, ending: str) -> None:
         assert found["execution"]["exit_status"] == status
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_killed_program_leaves_no_empty_report_for_long(tmp_path: Path) -> None:
     script = (
@@ -102,6 +103,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert not left.exists() and (tmp_path / "kerasprov.db-unknown.files").exists()
 
 
+@pytest.mark.slow
 def test_the_next_program_marks_what_is_lost(tmp_path: Path) -> None:
     recorded(tmp_path, TINY + AT_THE_THIRD.replace("{ending}", "os._exit(0)"))
     recorded(tmp_path, TINY + "\nmodel.fit(x, y, verbose=0)\n", name="next.py")
@@ -251,8 +253,8 @@ def test_a_forked_child_that_does_not_train_leaves_no_trace(tmp_path: Path) -> N
 
 def test_a_forked_child_that_trains_is_an_execution_with_a_parent(tmp_path: Path) -> None:
     child = (
-        "from kerasprov_agent.capture import session; r = session.current();"
-        " r.model_seen('m', 'Sequential')"
+        "from kerasprov_agent.capture.session import session; r = session.current();"
+        " r.models.seen('m', 'Sequential')"
     )
     done = recorded(tmp_path, FORKING.replace("{child}", child))
     assert done.returncode == 0, done.stderr

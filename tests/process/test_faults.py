@@ -133,7 +133,15 @@ def is_here(target: hooks.Target) -> bool:
     return False
 
 
-@pytest.mark.parametrize("disturbed", HANDLERS, indirect=True, ids=NAMES)
+@pytest.mark.parametrize(
+    "disturbed",
+    [
+        # Each third is enough where slow tests are left out.
+        pytest.param(handler, id=name, marks=[pytest.mark.slow] if place % 3 else [])
+        for place, (handler, name) in enumerate(zip(HANDLERS, NAMES, strict=True))
+    ],
+    indirect=True,
+)
 def test_a_fault_in_a_handler(
     disturbed: bool,
     undisturbed: list[Any],
@@ -172,7 +180,7 @@ hooks.TARGETS = tuple(
     t._replace(before=t.before and fault, after=t.after and fault) for t in hooks.TARGETS)
 lifetime.ENDING, session.fault = (("capture.session", "fault"),), fault
 recorder.Recorder = fault
-watching._note = fault
+watching.Watch._note = fault
 """
 ENDING = """
 import sys
@@ -182,6 +190,7 @@ sys.exit(5)
 """
 
 
+@pytest.mark.slow
 def test_faults_everywhere_leave_output_and_exit_status(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text(TINY + ENDING)
     (tmp_path / "faulty.py").write_text(EVERYWHERE + TINY + ENDING)

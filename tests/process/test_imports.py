@@ -92,6 +92,7 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return places[0], places[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["modules", "modules after saving"])
 def test_the_same_modules_are_imported(directories: tuple[Path, Path], when: str) -> None:
     plain, agent = ({*(place / when).read_text().split("\n")} for place in directories)
@@ -101,6 +102,7 @@ def test_the_same_modules_are_imported(directories: tuple[Path, Path], when: str
         assert "tensorflow" not in plain  # else this test proves nothing
 
 
+@pytest.mark.slow
 def test_the_configuration_is_the_one_that_keras_gives(directories: tuple[Path, Path]) -> None:
     _, place = directories
     given = json.loads((place / "configs").read_text())

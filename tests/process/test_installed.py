@@ -73,6 +73,29 @@ def test_every_door_of_the_wheel_records(environment: Path, tmp_path: Path, door
     assert not [one for one in found if "kerasprov_agent" in one["path"]]
 
 
+def test_the_pages_of_the_wheel_are_whole(environment: Path, digits: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    fetch = (
+        "import re, sys, urllib.request as u; a = re.search(r'http://\\S+', sys.stdin.readline())[0];"
+        "page = u.urlopen(a).read().decode(); places = re.findall(r'(?:src|href)=.(static/[^\"]+)', page);"
+        "modules = ['static/' + m for m in re.findall(r'from .\\./([a-z]+\\.js)', "
+        "u.urlopen(a + 'static/app.js').read().decode())];"
+        "print(*[p for p in places + modules if u.urlopen(a + p).status == 200])"
+    )
+    (tmp_path / "fetch.py").write_text(fetch)
+    done = shell(
+        environment,
+        f"mkfifo line; kerasprov view --db {digits} --no-open --port 0 > line & server=$!; "
+        "python fetch.py < line; kill $server",
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"static/app.css", "static/vendor/uPlot.iife.min.js", "static/vendor/dagre.min.js",
+            "static/runs.js", "static/icon.svg"} <= set(done.stdout.split())  # fmt: skip
+    done = shell(environment, f"kerasprov report --db {digits} -o report.html", tmp_path)
+    assert done.returncode == 0 and (tmp_path / "report.html").stat().st_size > 100_000, done.stderr
+
+
 def test_a_door_that_is_not_there_is_told_of(environment: Path, tmp_path: Path) -> None:
     shutil.copytree(environment, tmp_path / "venv", symlinks=True)
     folder = next((tmp_path / "venv/lib").glob("*/site-packages/kerasprov_agent/bootstrap"))

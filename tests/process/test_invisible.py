@@ -113,6 +113,7 @@ assert not torch.cuda.is_initialized()
 }
 
 
+@pytest.mark.slow
 def test_devices_threads_and_backend_can_be_set_late(tmp_path: Path) -> None:
     script = LATE.replace("@", BACKEND).replace("CHECK", CHECKS[BACKEND])
     plain, armed = both(tmp_path, script, KERAS_BACKEND="", OMP_NUM_THREADS="")
@@ -339,6 +340,7 @@ def test_what_warns_while_we_look_is_not_heard(tmp_path: Path) -> None:
     assert len(runs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program", ["objects_that_are_not_what_they_seem", "objects_that_count_what_is_asked"]
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, python, row, rows
+from tests.conftest import TINY, python, rest_is_slow, row, rows
 from tests.process.test_arming import BOOTSTRAP
 
 EARLY = """
@@ -48,7 +48,7 @@ DOORS = {
 
 
 @pytest.mark.skipif(not find_spec("tensorflow"), reason="Keras on others can't train so late")
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", rest_is_slow(DOORS, "import", "runner", "sitecustomize"))
 def test_late_activities_join_the_execution(tmp_path: Path, door: str) -> None:
     """Keras 3 cleans up at exit itself, so there the handlers have to come after it, before us."""
     by_import, fails = door.startswith("import"), door.endswith("fails")
@@ -165,6 +165,7 @@ model.fit(x, y, verbose=0)
 )
 
 
+@pytest.mark.slow
 def test_a_program_whose_directory_is_deleted(tmp_path: Path) -> None:
     """After it began, and before: then nobody knows from where it was started."""
     told = []

@@ -55,6 +55,7 @@ def test_a_notebook_is_recorded(
     assert row(tmp_path / "kerasprov.db", "SELECT cell FROM run")["cell"] == len(texts) - 1
 
 
+@pytest.mark.slow
 def test_after_the_first_fit_a_document_waits_until_the_kernel_is_idle(tmp_path: Path) -> None:
     texts = [
         f"{TINY}import kerasprov_agent\nfrom kerasprov_agent.capture import execution",

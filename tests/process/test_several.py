@@ -14,7 +14,7 @@ import pytest
 
 from kerasprov_agent.capture import children
 from kerasprov_agent.capture.describe import job
-from tests.conftest import TINY, clean_environment, python, recorded, row, rows
+from tests.conftest import TINY, clean_environment, python, recorded, rest_is_slow, row, rows
 
 TRAIN = """
 import os
@@ -72,8 +72,8 @@ def printed(output: bytes) -> dict[int, list[list[float]]]:
     return found
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-@pytest.mark.parametrize("door", ["runner", "import"])
+@pytest.mark.parametrize("method", rest_is_slow(["spawn", "forkserver", "fork"], "spawn", "fork"))
+@pytest.mark.parametrize("door", rest_is_slow(["runner", "import"], "runner"))
 def test_children_that_train(tmp_path: Path, method: str, door: str) -> None:
     script = pool(tmp_path, method, "import kerasprov_agent" if door == "import" else "pass")
     words = ["-m", "kerasprov_agent", "--name", "many"] if door == "runner" else []
@@ -92,6 +92,7 @@ def test_children_that_train(tmp_path: Path, method: str, door: str) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.slow
 def test_a_parent_that_trains_too_is_theirs(tmp_path: Path) -> None:
     script = pool(tmp_path, "spawn", tail="print(os.getpid(), *map(repr, train(5)[1]))")
     done = python("-m", "kerasprov_agent", script, directory=tmp_path)
@@ -106,6 +107,7 @@ def test_a_parent_that_trains_too_is_theirs(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_module_with_children(tmp_path: Path) -> None:
     pool(tmp_path, "spawn")
     package = tmp_path / "package"
@@ -140,6 +142,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_children_that_fail(tmp_path: Path) -> None:
     done = recorded(tmp_path, FAILING)
     assert done.stdout.split() == [b"1", b"3"]
@@ -156,6 +159,7 @@ def test_children_that_fail(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_joblib_has_a_loky_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("joblib")
     (tmp_path / "work.py").write_text(TRAIN)
@@ -215,6 +219,7 @@ model.fit(x, y, epochs=3, verbose=0, callbacks=[Wait()])
         marker.unlink()
 
 
+@pytest.mark.slow
 def test_two_workers_by_rank_and_the_same_again(tmp_path: Path) -> None:
     address = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
     environments = [{"RANK": str(rank), **address} for rank in range(2)]
@@ -234,6 +239,7 @@ def test_two_workers_by_rank_and_the_same_again(tmp_path: Path) -> None:
     assert len(rows(database, "SELECT * FROM epochs")) == 12
 
 
+@pytest.mark.slow
 def test_two_workers_by_tf_config(tmp_path: Path) -> None:
     cluster = {"chief": ["localhost:1"], "worker": ["localhost:2"]}
     environments = [

@@ -161,6 +161,7 @@ def odd(): raise ValueError("odd")
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_logs_everything_hears_nothing_of_us(tmp_path: Path) -> None:
     script = (
         LOGGING

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kerasprov_agent.capture.patching import functions, wrapping
+from kerasprov_agent.capture.patching import functions, registry, wrapping
 from tests.conftest import python, row, rows
 from tests.process.test_finders import armed
 
@@ -194,6 +194,5 @@ def test_nothing_of_ours_keeps_a_class_alive_that_was_patched() -> None:
     del Old, one, copied
     gc.collect()
     assert gone() is None
-    wrapping.remove()
-    functions.remove()
+    registry.patches.remove()
     assert dict(vars(other)) == before

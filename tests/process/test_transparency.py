@@ -87,6 +87,7 @@ def compare(tmp_path: Path, text: str, name: str) -> Path:
     return tmp_path / "runner" / "kerasprov.db"
 
 
+@pytest.mark.slow
 def test_digits_is_the_same_through_every_door(tmp_path: Path) -> None:
     database = compare(tmp_path, (ROOT / "examples" / "digits.py").read_text(), "digits.py")
     assert row(database, "SELECT status, epochs_finished FROM runs") == {
@@ -95,6 +96,7 @@ def test_digits_is_the_same_through_every_door(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @needs_shared
 def test_flowers_are_the_same_through_every_door(tmp_path: Path, check_prov: object) -> None:
     pytest.importorskip("tensorflow", reason="image_dataset_from_directory makes a tf.data dataset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def test_it_has_the_schema_of_a_new_file(old: Path, tmp_path: Path) -> None:
             name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
             for kind, name in objects
             if kind in ("table", "view") and name not in ("epoch", "evaluation")
-            and not name.startswith("sqlite_") and name not in ("epochs", "evaluations", "steps")
+            and not name.startswith("sqlite_") and name not in ("epochs", "evaluations", "steps", "ds_otrainingmodel")
         }  # fmt: skip
         views = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
         schemas.append((sorted(objects), columns, views))
@@ -90,12 +91,19 @@ def test_it_has_the_schema_of_a_new_file(old: Path, tmp_path: Path) -> None:
     assert schemas[0] == schemas[1]
 
 
-def test_it_is_read_as_it_is(old: Path) -> None:
-    """A reader changes nothing: what it may only read it can't migrate."""
+@pytest.mark.parametrize("mode", [0o444, 0o644])
+def test_it_is_read_as_it_is(old: Path, mode: int) -> None:
+    """A reader changes nothing in the file, and answers all that can be asked today."""
     content = old.read_bytes()
-    old.chmod(0o444)
+    old.chmod(mode)
     listed = kerasprov("runs", "--db", old)
     shown = kerasprov("show", "last", "--db", old)
     assert listed.exit_code == shown.exit_code == 0, listed.output + shown.output
     assert "train" in listed.stdout and "mae" in shown.stdout
+    for view in re.findall(r"CREATE VIEW (\w+)", schema.VIEWS):
+        asked = kerasprov("sql", f"SELECT * FROM {view}", "--json", "--db", old)
+        assert asked.exit_code == 0, (view, asked.output)
+    asked = kerasprov("runs", "--where", "tags is null or run > 0", "--db", old)
+    assert asked.exit_code == 0, asked.output
     assert old.read_bytes() == content
+    assert [path.name for path in old.parent.iterdir()] == [old.name]

@@ -22,7 +22,7 @@ def named(words: Sequence[str]) -> dict[str, Any]:
     their own. A flag that is followed by such an argument can't be told from an option with its
     value, and is taken for one. What was blanked out is left out.
     """
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     position = 0
     while position < len(words):
         word = words[position]
@@ -39,21 +39,21 @@ def named(words: Sequence[str]) -> dict[str, Any]:
             position += len(values)
             value = " ".join(values) if values else "true"
         if redaction.REDACTED not in value:
-            found[name] = _simple(value)
-    return found
+            options[name] = _simple(value)
+    return options
 
 
 def _values(words: Sequence[str], position: int) -> list[str]:
     """The words that belong to the option before them."""
-    found: list[str] = []
+    values: list[str] = []
     for word in words[position:]:
         is_number = bool(_NUMBER.fullmatch(word))
-        if not is_number and (found or word.startswith("-") or _ASSIGNMENT.fullmatch(word)):
+        if not is_number and (values or word.startswith("-") or _ASSIGNMENT.fullmatch(word)):
             break
-        found.append(word)
+        values.append(word)
         if not is_number:
             break
-    return found
+    return values
 
 
 def _simple(value: str) -> Any:

@@ -39,9 +39,12 @@ STATE = frozenset(
 )
 
 
-def callbacks(found: Iterable[Any]) -> list[dict[str, Any]]:
+def callbacks(listed: Iterable[Any]) -> list[dict[str, Any]]:
     """Describe callbacks in their order: `class_name`, `settings`."""
-    return [{"class_name": public_name(type(one)), "settings": settings(one)} for one in found]
+    return [
+        {"class_name": public_name(type(callback)), "settings": settings(callback)}
+        for callback in listed
+    ]
 
 
 def settings(callback: Any) -> dict[str, Plain]:
@@ -68,5 +71,5 @@ def _is_setting(value: Any) -> bool:
     if is_scalar(value):
         return True
     if is_a(value, (list, tuple)):
-        return len(value) <= 20 and all(one is not None and is_scalar(one) for one in value)
+        return len(value) <= 20 and all(item is not None and is_scalar(item) for item in value)
     return callable(value) and (is_a(value, NAMED) or "__name__" in own_attributes(value))

@@ -114,7 +114,7 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
 
     Looks into no module that would be loaded by that.
     """
-    found = {}
+    paths = {}
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     for name, module in sys.modules.copy().items():
         # By its type: what cffi and others put there says that it is a module, but is none.
@@ -126,15 +126,15 @@ def modules(known: Container[str], is_outside: Callable[[str], bool]) -> dict[st
             if path == (main and versions.absolute(main)) or is_outside(path):
                 continue  # the script itself has a place of its own
             if name.partition(".")[0] not in NOT_THE_PROGRAMS:
-                found[name] = path
-    return found
+                paths[name] = path
+    return paths
 
 
 def cells() -> list[str]:
     """The cells of this notebook in the order in which they ran; In[0] is empty."""
     main = sys.modules.get("__main__")
-    found = getattr(main, "In", None) if "IPython" in sys.modules else None
-    return list(found) if is_a(found, list) else []
+    inputs = getattr(main, "In", None) if "IPython" in sys.modules else None
+    return list(inputs) if is_a(inputs, list) else []
 
 
 def git(directory: str, own: Sequence[str] = ()) -> dict[str, Any] | None:
@@ -148,21 +148,22 @@ def git(directory: str, own: Sequence[str] = ()) -> dict[str, Any] | None:
     if status is None or top is None:
         return None
     entries = status.split("\0")
-    heads = dict(one[2:].split(" ", 1) for one in entries if one.startswith("# branch."))
+    heads = dict(item[2:].split(" ", 1) for item in entries if item.startswith("# branch."))
     place = top.rstrip("\n")
     ours = tuple(
-        os.path.join(os.path.realpath(os.path.dirname(one)), os.path.basename(one)) for one in own
+        os.path.join(os.path.realpath(os.path.dirname(item)), os.path.basename(item))
+        for item in own
     )
 
     def is_ours(path: str) -> bool:
         whole = os.path.join(place, path)
         if whole.startswith(ours):
             return True
-        if not whole.endswith("/") or not any(one.startswith(whole) for one in ours):
+        if not whole.endswith("/") or not any(change.startswith(whole) for change in ours):
             return False
         # Of a folder that is all new, git names no files unless it is asked to.
         within = _git(place, "status", "--porcelain=v2", "-z", "-uall", "--", path) or ""
-        return all(is_ours(one) for one in _changes(within.split("\0")).values())
+        return all(is_ours(change) for change in _changes(within.split("\0")).values())
 
     changes = _changes(entries)
     by_us = {line: path for line, path in changes.items() if is_ours(path)}
@@ -187,16 +188,16 @@ PATH_AT = {"1": 8, "2": 9, "u": 10, "?": 1}
 
 def _changes(entries: Sequence[str]) -> dict[str, str]:
     """The lines in which git tells of a change, each with the path, below the top."""
-    found = {}
+    changes = {}
     is_origin = False
     for entry in entries:
         kind = entry[:1]
         if is_origin:  # the old path of a renamed file, by itself
             is_origin = False
         elif kind and kind in PATH_AT:
-            found[entry] = entry.split(" ", PATH_AT[kind])[-1]
+            changes[entry] = entry.split(" ", PATH_AT[kind])[-1]
             is_origin = kind == "2"
-    return found
+    return changes
 
 
 def _git(directory: str, *arguments: str) -> str | None:

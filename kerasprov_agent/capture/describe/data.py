@@ -72,9 +72,9 @@ def dataset(x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any] 
     return facts
 
 
-def batch(found: Any) -> dict[str, Any]:
+def batch(given_arrays: Any) -> dict[str, Any]:
     """The arrays of a batch that Keras has looked at, their first dimension open; `batch_size`."""
-    arrays = _by_role(found)
+    arrays = _by_role(given_arrays)
     size = next((array["shape"][0] for array in arrays if array["shape"]), None)
     for array in arrays:
         if array["shape"]:
@@ -82,9 +82,9 @@ def batch(found: Any) -> dict[str, Any]:
     return {"arrays": arrays, "batch_size": size}
 
 
-def _by_role(found: Any) -> list[dict[str, Any]]:
+def _by_role(given: Any) -> list[dict[str, Any]]:
     """The parts of what a dataset gives: x, or x and y, or these and sample_weight."""
-    parts = found if is_a(found, (tuple, list)) else (found,)
+    parts = given if is_a(given, (tuple, list)) else (given,)
     return [
         row
         for role, part in zip(("x", "y", "sample_weight"), parts, strict=False)

@@ -19,26 +19,26 @@ def distribution(model: Any) -> dict[str, Any]:
 
 def _strategy(model: Any) -> dict[str, Any] | None:
     """`Model.distribute_strategy`, TensorFlow only."""
-    found = getattr(model, "distribute_strategy", None)
-    if found is None or "_Default" in type(found).__name__:
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or "_Default" in type(strategy).__name__:
         return None
     return {
-        "class_name": public_name(type(found)).rpartition(".")[2],
-        "replicas": found.num_replicas_in_sync,
-        "devices": to_json(plain(list(getattr(found.extended, "worker_devices", ())))),
+        "class_name": public_name(type(strategy)).rpartition(".")[2],
+        "replicas": strategy.num_replicas_in_sync,
+        "devices": to_json(plain(list(getattr(strategy.extended, "worker_devices", ())))),
     }
 
 
 def _distribution() -> dict[str, Any] | None:
     """`keras.distribution.distribution()`, which is global."""
     keras = sys.modules.get("keras")
-    found = keras.distribution.distribution() if keras is not None else None
-    if found is None:
+    distribution = keras.distribution.distribution() if keras is not None else None
+    if distribution is None:
         return None
-    mesh = found.device_mesh
-    devices = [str(one) for one in mesh.devices.flatten()]
+    mesh = distribution.device_mesh
+    devices = [str(device) for device in mesh.devices.flatten()]
     return {
-        "class_name": public_name(type(found)).rpartition(".")[2],
+        "class_name": public_name(type(distribution)).rpartition(".")[2],
         "replicas": len(devices),
         "devices": to_json(devices),
         "shape": to_json(list(mesh.shape)),

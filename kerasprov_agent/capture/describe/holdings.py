@@ -26,8 +26,8 @@ def within(
     the ids of objects to be left out.
     """
     # TensorFlow's bookkeeping (`_self_…`) holds all once more; a public name says most.
-    names = sorted(_attributes(holder), key=lambda one: one[0].startswith("_"))
-    waiting = [(name, one, 0) for name, one in names if not name.startswith("_self_")]
+    names = sorted(_attributes(holder), key=lambda attribute: attribute[0].startswith("_"))
+    waiting = [(name, attribute, 0) for name, attribute in names if not name.startswith("_self_")]
     seen, looked_at = {*known, id(holder)}, 0
     while waiting and looked_at < LOOKED_AT:
         name, value, depth = waiting.pop(0)
@@ -56,12 +56,16 @@ def _parts(value: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_of_library(cls: type) -> bool:
-    return any(str(one.__module__).partition(".")[0] in LIBRARIES for one in cls.__mro__)
+    return any(str(base.__module__).partition(".")[0] in LIBRARIES for base in cls.__mro__)
 
 
 def _attributes(value: Any) -> list[tuple[str, Any]]:
     try:
-        found = object.__getattribute__(value, "__dict__")
+        attributes = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return []
-    return [(str(name), one) for name, one in found.items()] if type(found) is dict else []
+    return (
+        [(str(name), attribute) for name, attribute in attributes.items()]
+        if type(attributes) is dict
+        else []
+    )

@@ -30,9 +30,9 @@ def job(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """
     environ = os.environ if environ is None else environ
     for ask in (_tensorflow, _jax, _launcher, _tuner):
-        found: dict[str, Any] | None = guard.attempt(ask, environ)
-        if found:
-            return found
+        facts: dict[str, Any] | None = guard.attempt(ask, environ)
+        if facts:
+            return facts
     return {}
 
 
@@ -71,7 +71,7 @@ def _jax(_environ: Mapping[str, str]) -> dict[str, Any] | None:
 def _launcher(environ: Mapping[str, str]) -> dict[str, Any] | None:
     for name, identifying, rank, size in LAUNCHERS:
         if environ.get(rank, "").isdecimal() and environ.get(size, "").isdecimal():
-            parts = [environ[one] for one in identifying if environ.get(one)]
+            parts = [environ[variable] for variable in identifying if environ.get(variable)]
             return {
                 "job": "-".join([name, *parts]),
                 "rank": int(environ[rank]),

@@ -76,7 +76,7 @@ def torch_details(x: Any) -> dict[str, Any]:
     """Settings of a DataLoader; `shuffle` as its sampler tells it."""
     generator = getattr(x, "generator", None)
     sampler = getattr(x, "sampler", None)
-    found = {
+    facts = {
         "dataset": public_name(type(x.dataset)),
         "sampler": public_name(type(sampler)).rpartition(".")[2] if sampler is not None else None,
         "shuffle": type(sampler).__name__ == "RandomSampler",
@@ -84,7 +84,7 @@ def torch_details(x: Any) -> dict[str, Any]:
         "drop_last": getattr(x, "drop_last", None),
         "num_workers": getattr(x, "num_workers", None),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def details(x: Any) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def details(x: Any) -> dict[str, Any]:
             "function": x.__qualname__,
             "place": f"{code.co_filename}:{code.co_firstlineno}",
         }
-    found = {
+    facts = {
         name.lstrip("_"): value
         for name, value in own_attributes(x).items()
         if value is not None and is_scalar(value)
     }
-    return plain_dict(found)
+    return plain_dict(facts)

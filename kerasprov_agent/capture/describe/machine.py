@@ -53,7 +53,7 @@ def packages() -> dict[str, str]:
 
     The folders' names hold both; reading the metadata itself takes a hundred times longer.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in sys.path:
         try:
             names = os.listdir(entry or os.curdir)
@@ -65,8 +65,8 @@ def packages() -> dict[str, str]:
                 package, _, rest = stem.partition("-")
                 version = rest.partition("-py")[0] if suffix == "egg-info" else rest
                 if package and version:
-                    found.setdefault(package.replace("_", "-").lower(), version)
-    return dict(sorted(found.items()))
+                    versions.setdefault(package.replace("_", "-").lower(), version)
+    return dict(sorted(versions.items()))
 
 
 def keras(module: Any) -> dict[str, Any]:

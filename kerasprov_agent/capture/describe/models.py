@@ -58,8 +58,8 @@ def _config(model: Any) -> str | None:
 def _is_told_by_keras(model: Any) -> bool:
     """Whether no `get_config` of the program's is called, which may execute anything."""
     return all(
-        str(type(one).get_config.__module__).startswith(("keras.", "tf_keras."))
-        for one in (model, *(layer for _, (_, layer) in _numbered(model)))
+        str(type(part).get_config.__module__).startswith(("keras.", "tf_keras."))
+        for part in (model, *(layer for _, (_, layer) in _numbered(model)))
     )
 
 
@@ -94,8 +94,8 @@ def _walk(model: Any, prefix: str, above: set[int]) -> Iterator[tuple[str, Any]]
 
 def layers_of(model: Any) -> list[Any]:
     """The layers of a model; what else a program's own class calls `layers` are none."""
-    found = attribute(model, "layers")
-    return [one for one in found if _is_layer(one)] if is_a(found, (list, tuple)) else []
+    layers = attribute(model, "layers")
+    return [layer for layer in layers if _is_layer(layer)] if is_a(layers, (list, tuple)) else []
 
 
 def _is_layer(value: Any) -> bool:
@@ -145,7 +145,7 @@ def _string(value: Any) -> str | None:
 
 def _sizes(value: Any) -> str | None:
     """One size or several, as JSON."""
-    sizes = [_integer(one) for one in value] if is_a(value, (list, tuple)) else None
+    sizes = [_integer(item) for item in value] if is_a(value, (list, tuple)) else None
     if sizes is not None:
         return None if None in sizes else to_json(sizes)
     size = _integer(value)
@@ -202,8 +202,8 @@ def _detail(value: Any) -> str | None:
 
 
 def _boolean(value: Any) -> bool | None:
-    held = number(value)
-    return held if is_a(held, bool) else None
+    numeral = number(value)
+    return numeral if is_a(numeral, bool) else None
 
 
 def _steps_per_execution(model: Any, arguments: Mapping[str, Any]) -> int | None:

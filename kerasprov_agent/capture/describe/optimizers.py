@@ -35,10 +35,10 @@ def optimizer(
     if inner(opt) is not opt:
         config = _unwrapped(config, public_name(type(opt)))
     for name, value in constructor.items():
-        held, given = config.get(name), _written(value)
+        current, given = config.get(name), _written(value)
         # The literal says more than what came back from float32, unless it was changed since.
         if (
-            is_a(given, float) and is_a(held, float) and same_float32(given, held)
+            is_a(given, float) and is_a(current, float) and same_float32(given, current)
         ) or name not in config:
             config[name] = given
     return {
@@ -51,10 +51,13 @@ def optimizer(
 
 def _unwrapped(config: dict[str, Any], wrapper: str) -> dict[str, Any]:
     """The configuration of an optimizer for which another one scales the loss: its `wrapper`."""
-    found = config.pop("inner_optimizer", None)
-    while is_a(found, dict) and is_a(found.get("config"), dict):
-        found = found["config"]
-    return {**(found if is_a(found, dict) else {}), "wrapper": {"class_name": wrapper, **config}}
+    inner_config = config.pop("inner_optimizer", None)
+    while is_a(inner_config, dict) and is_a(inner_config.get("config"), dict):
+        inner_config = inner_config["config"]
+    return {
+        **(inner_config if is_a(inner_config, dict) else {}),
+        "wrapper": {"class_name": wrapper, **config},
+    }
 
 
 def _rate_within(config: Mapping[str, Any]) -> float | None:
@@ -66,22 +69,22 @@ def _config(opt: Any, given_rate: float | None) -> dict[str, Any]:
     rate = _attribute(opt, "_learning_rate")
     if _is_plain_callable(rate):
         # get_config() would warn on stderr, and return marshalled bytecode.
-        found: Any = {"learning_rate": getattr(rate, "__name__", public_name(type(rate)))}
+        settings: Any = {"learning_rate": getattr(rate, "__name__", public_name(type(rate)))}
     else:
         package = numbers.library(counter(opt))
         if numbers.is_seen(package):
-            found = guard.attempt(_config_unseen, opt, given_rate)
+            settings = guard.attempt(_config_unseen, opt, given_rate)
         else:
             with numbers.unguarded(package):
-                found = guard.attempt(lambda: opt.get_config())
-        if not is_a(found, dict):
-            found = {"learning_rate": rate} if hasattr(rate, "get_config") else {}
+                settings = guard.attempt(lambda: opt.get_config())
+        if not is_a(settings, dict):
+            settings = {"learning_rate": rate} if hasattr(rate, "get_config") else {}
         excluded = _attribute(opt, "_exclude_from_weight_decay_pattern")
         excluded = excluded or _attribute(opt, "_exclude_from_weight_decay_names")
         if excluded:
             pattern = getattr(excluded, "pattern", excluded)
-            found = {**found, "exclude_from_weight_decay": pattern}
-    config: dict[str, Any] = {**attributes(opt), **plain_dict(found)}
+            settings = {**settings, "exclude_from_weight_decay": pattern}
+    config: dict[str, Any] = {**attributes(opt), **plain_dict(settings)}
     return {name: _written(value) for name, value in config.items()}
 
 
@@ -130,9 +133,9 @@ def _is_plain_callable(rate: Any) -> bool:
 
 def attributes(opt: Any) -> dict[str, Any]:
     """The public plain attributes that an optimizer holds."""
-    found = vars(opt).items()
+    attributes = vars(opt).items()
     return plain_dict(
-        {k: v for k, v in found if is_scalar(v) and not k.startswith("_") and k not in STATE}
+        {k: v for k, v in attributes if is_scalar(v) and not k.startswith("_") and k not in STATE}
     )
 
 
@@ -154,10 +157,10 @@ def is_optimizer(value: Any) -> bool:
 
 def variables(opt: Any) -> list[str] | None:
     """The paths of the variables that an optimizer trains; None before it is built."""
-    found = getattr(opt, "_trainable_variables", None)
-    if not found or not getattr(opt, "built", False):
+    trained = getattr(opt, "_trainable_variables", None)
+    if not trained or not getattr(opt, "built", False):
         return None
-    return [str(getattr(one, "path", None) or one.name) for one in found]
+    return [str(getattr(variable, "path", None) or variable.name) for variable in trained]
 
 
 def counter(opt: Any) -> Any:
@@ -166,8 +169,8 @@ def counter(opt: Any) -> Any:
 
 
 def _counter(opt: Any) -> Any:
-    held = vars(inner(opt))
-    return held["_iterations" if "_iterations" in held else "iterations"]
+    attributes = vars(inner(opt))
+    return attributes["_iterations" if "_iterations" in attributes else "iterations"]
 
 
 def count(counted: Any) -> int | None:
@@ -191,10 +194,10 @@ def same_float32(left: float, right: float) -> bool:
 
 def inner(opt: Any) -> Any:
     """The optimizer whose loss another one scales; without such a one the optimizer itself."""
-    held = getattr(opt, "__dict__", {}).get("inner_optimizer")
-    if held is None and hasattr(type(opt), "inner_optimizer"):  # a property in Keras 2
-        held = _attribute(opt, "inner_optimizer")
-    return held if hasattr(type(held), "apply_gradients") else opt
+    wrapped = getattr(opt, "__dict__", {}).get("inner_optimizer")
+    if wrapped is None and hasattr(type(opt), "inner_optimizer"):  # a property in Keras 2
+        wrapped = _attribute(opt, "inner_optimizer")
+    return wrapped if hasattr(type(wrapped), "apply_gradients") else opt
 
 
 def is_scheduled(opt: Any) -> bool:

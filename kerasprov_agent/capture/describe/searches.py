@@ -38,21 +38,21 @@ SETTINGS = (
 
 def search(tuner: Any) -> dict[str, Any]:
     """The columns of a search that are known when it begins."""
-    held = _of_oracle(tuner)
-    found = {
+    oracle = _of_oracle(tuner)
+    facts = {
         name: owner[name]
-        for owner in (vars(tuner), held)
+        for owner in (vars(tuner), oracle)
         for name in SETTINGS
         if owner.get(name) is not None and is_scalar(owner[name])
     }
-    objective = held.get("objective")
+    objective = oracle.get("objective")
     return {
         "class_name": public_name(type(tuner)),
         "name": tuner.project_name,
         "directory": os.path.join(str(tuner.directory), tuner.project_name),
         "objective": getattr(objective, "name", None),
         "direction": getattr(objective, "direction", None),
-        "settings": to_json(plain_dict(found)),
+        "settings": to_json(plain_dict(facts)),
         "space": space(tuner),
     }
 
@@ -60,8 +60,10 @@ def search(tuner: Any) -> dict[str, Any]:
 def space(tuner: Any) -> str | None:
     """The hyperparameters that are searched, with their ranges, as JSON."""
     searched = _of_oracle(tuner).get("hyperparameters")
-    found = guard.attempt(lambda: searched.get_config()["space"]) if searched is not None else None
-    return None if found is None else to_json(plain(found))
+    described = (
+        guard.attempt(lambda: searched.get_config()["space"]) if searched is not None else None
+    )
+    return None if described is None else to_json(plain(described))
 
 
 def seen_by_oracle(tuner: Any, trial: Any) -> Any:
@@ -73,15 +75,15 @@ def _of_oracle(tuner: Any) -> dict[str, Any]:
     return getattr(getattr(tuner, "oracle", None), "__dict__", {})
 
 
-def values(found: Any) -> dict[str, Any]:
+def values(hyperparameters: Any) -> dict[str, Any]:
     """The values of a trial's hyperparameters."""
-    return plain_dict(dict(getattr(found, "values", None) or {}))
+    return plain_dict(dict(getattr(hyperparameters, "values", None) or {}))
 
 
 def hyperparameters(trial: Any) -> str | None:
     """The same as JSON."""
-    found = values(getattr(trial, "hyperparameters", None))
-    return to_json(found) if found else None
+    chosen = values(getattr(trial, "hyperparameters", None))
+    return to_json(chosen) if chosen else None
 
 
 def completed(trial: Any) -> bool:
@@ -89,11 +91,11 @@ def completed(trial: Any) -> bool:
     return str(getattr(trial, "status", None)).upper() == "COMPLETED"
 
 
-def trial(found: Any) -> dict[str, Any]:
+def trial(seen: Any) -> dict[str, Any]:
     """The columns of a trial that are known when it is over."""
     return {
-        "hyperparameters": hyperparameters(found),
-        "message": plain(getattr(found, "message", None)),
-        "score": getattr(found, "score", None),
-        "best_step": getattr(found, "best_step", None) if completed(found) else None,
+        "hyperparameters": hyperparameters(seen),
+        "message": plain(getattr(seen, "message", None)),
+        "score": getattr(seen, "score", None),
+        "best_step": getattr(seen, "best_step", None) if completed(seen) else None,
     }

@@ -11,12 +11,12 @@ from kerasprov_agent.kinds import is_a
 
 def seeds(backend: str | None) -> dict[str, int]:
     """`keras`, `tensorflow`, `torch`: the global seeds that have been set."""
-    found: dict[str, Any] = {"keras": guard.attempt(_keras)}
+    seeds: dict[str, Any] = {"keras": guard.attempt(_keras)}
     if backend == "tensorflow":
-        found["tensorflow"] = guard.attempt(_tensorflow)
+        seeds["tensorflow"] = guard.attempt(_tensorflow)
     if backend == "torch":
-        found["torch"] = guard.attempt(lambda: int(sys.modules["torch"].initial_seed()))
-    return {name: seed for name, seed in found.items() if is_a(seed, int)}
+        seeds["torch"] = guard.attempt(lambda: int(sys.modules["torch"].initial_seed()))
+    return {name: seed for name, seed in seeds.items() if is_a(seed, int)}
 
 
 def _keras() -> int | None:

@@ -48,8 +48,8 @@ def samples(x: Any) -> int | None:
 
     Told from the sizes of the tensors at the sources; nothing is executed.
     """
-    found = _count(x)
-    return found.samples if found else None
+    count = _count(x)
+    return count.samples if count else None
 
 
 def _count(node: Any) -> Count | None:
@@ -57,10 +57,10 @@ def _count(node: Any) -> Count | None:
     if name == "TensorSlice":
         size = int(node._tensors[0].shape[0])
         return Count(size, size)
-    counts = [found for one in node._inputs() if (found := _count(one)) is not None]
+    counts = [of_input for source in node._inputs() if (of_input := _count(source)) is not None]
     if not counts or len(counts) < len(node._inputs()):
         return None
-    first = min(counts, key=lambda one: one.elements)
+    first = min(counts, key=lambda source: source.elements)
     if name in THE_SAME or name == "Zip":
         return first
     count = number(node, "_count")
@@ -104,11 +104,11 @@ def batch_size(x: Any) -> int | None:
 def details(x: Any) -> dict[str, Any]:
     """The pipeline from its sources to its end: `steps`, `files`, and what shuffling was asked."""
     steps = [step(node) for node in nodes(x)][:STEP_LIMIT]
-    found: dict[str, Any] = {"steps": steps[::-1]}
+    facts: dict[str, Any] = {"steps": steps[::-1]}
     named = guard.attempt(files, x)
     if named:
-        found["files"] = named
-    return found
+        facts["files"] = named
+    return facts
 
 
 def nodes(x: Any) -> Iterator[Any]:
@@ -129,25 +129,25 @@ def _name(node: Any) -> str:
 
 def step(node: Any) -> dict[str, Any]:
     """One transformation, with its settings."""
-    found: dict[str, Any] = {"name": _name(node) or public_name(type(node))}
+    facts: dict[str, Any] = {"name": _name(node) or public_name(type(node))}
     for setting in ("batch_size", "buffer_size", "count", "cycle_length"):
         value = number(node, f"_{setting}")
         if value is not None and value >= 0:
-            found[setting] = value
+            facts[setting] = value
     if number(node, "_drop_remainder"):
-        found["drop_remainder"] = True
+        facts["drop_remainder"] = True
     seeds = number(node, "_seed"), number(node, "_seed2")
     if any(seeds):
-        found["seed"] = seeds[1]
+        facts["seed"] = seeds[1]
         if seeds[0] != DEFAULT_SEED:
-            found["global_seed"] = seeds[0]
+            facts["global_seed"] = seeds[0]
     if hasattr(node, "_reshuffle_each_iteration"):
-        found["reshuffle_each_iteration"] = node._reshuffle_each_iteration
+        facts["reshuffle_each_iteration"] = node._reshuffle_each_iteration
     function = getattr(node, "_map_func", None) or getattr(node, "_predicate", None)
     original = getattr(function, "_func", None)
     if original is not None:
-        found["function"] = getattr(original, "__qualname__", type(original).__name__)
-    return found
+        facts["function"] = getattr(original, "__qualname__", type(original).__name__)
+    return facts
 
 
 def number(node: Any, name: str) -> int | None:
@@ -164,7 +164,7 @@ def paths(x: Any) -> list[str]:
 
     A directory stands for all below it.
     """
-    found: dict[str, None] = {}
+    paths_found: dict[str, None] = {}
     for node in nodes(x):
         for tensor in getattr(node, "_tensors", None) or ():
             if getattr(getattr(tensor, "dtype", None), "name", None) != "string":
@@ -174,13 +174,13 @@ def paths(x: Any) -> list[str]:
                 continue
             texts = [values] if is_a(values, bytes) else values.reshape(-1)
             if os.path.isfile(texts[0]) and os.path.isfile(texts[-1]):
-                found.update(dict.fromkeys(os.fsdecode(text) for text in texts))
+                paths_found.update(dict.fromkeys(os.fsdecode(text) for text in texts))
         kept = target(node) or ""
         directory = kept or path_of(getattr(node, "_path", None))  # of Dataset.load
         if directory is not None and os.path.isdir(directory):
-            found[directory] = None
-        found.update(dict.fromkeys(files_of_cache(kept) if kept else ()))
-    return list(found)
+            paths_found[directory] = None
+        paths_found.update(dict.fromkeys(files_of_cache(kept) if kept else ()))
+    return list(paths_found)
 
 
 def target(node: Any) -> str | None:
@@ -209,12 +209,12 @@ def files_of_cache(path: str) -> list[str]:
 
 def files(x: Any) -> dict[str, Any] | None:
     """How many files, the directory that they have in common, and the first of them."""
-    found = paths(x)
-    if not found:
+    known = paths(x)
+    if not known:
         return None
-    absolute = [versions.absolute(path) for path in found]
+    absolute = [versions.absolute(path) for path in known]
     return {
-        "count": len(found),
+        "count": len(known),
         "directory": os.path.commonpath(map(os.path.dirname, absolute)),
         "first": absolute[:FILE_LIMIT],
     }

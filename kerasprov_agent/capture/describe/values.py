@@ -31,8 +31,12 @@ def plain(value: Any, depth: int = 0) -> Plain:
 
     A program's own object may answer whatever it is asked with an exception: that costs it alone.
     """
-    found = guard.ask(_plain, value, depth)
-    return f"<{public_name(type(value))}>" if found is None and value is not None else found
+    value_as_json = guard.ask(_plain, value, depth)
+    return (
+        f"<{public_name(type(value))}>"
+        if value_as_json is None and value is not None
+        else value_as_json
+    )
 
 
 def _plain(value: Any, depth: int) -> Plain:
@@ -88,8 +92,8 @@ def has(value: Any, name: str) -> bool:
 
 def own_attributes(value: Any) -> Mapping[str, Any]:
     """What stands in an object's `__dict__`; nothing where it has none, or tells of none."""
-    found = guard.ask(object.__getattribute__, value, "__dict__")
-    return found if is_a(found, Mapping) else {}
+    attributes = guard.ask(object.__getattribute__, value, "__dict__")
+    return attributes if is_a(attributes, Mapping) else {}
 
 
 def described(value: Any, depth: int = 0) -> dict[str, Any]:
@@ -136,8 +140,8 @@ def number(value: Any) -> bool | int | float | None:
 
 def _number(value: Any) -> bool | int | float | None:
     if has(value, "dtype"):
-        held = numbers.number(value) if getattr(value, "shape", None) == () else None
-        return _builtin(held) if is_a(held, (bool, int, float)) else None
+        numeral = numbers.number(value) if getattr(value, "shape", None) == () else None
+        return _builtin(numeral) if is_a(numeral, (bool, int, float)) else None
     # Decimal, Fraction
     return float(value) if hasattr(type(value), "as_integer_ratio") else None
 

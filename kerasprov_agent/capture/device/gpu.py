@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from kerasprov_agent import guard
+from kerasprov_agent import guard, silence
 
 PERIOD_SECONDS = 0.2
 """NVML refreshes its utilisation every 1/6 to 1 s."""
@@ -85,7 +85,7 @@ class Sampler:
         return {"gpu_busy_seconds": busy, "gpu_utilization": share, "gpu_energy_joules": energy}
 
     def _run(self) -> None:
-        with guard.beside():
+        with silence.beside():
             guard.attempt(self._sample_until_over)
 
     def _sample_until_over(self) -> None:
@@ -120,13 +120,13 @@ def _is_mig(pynvml: Any, handle: Any) -> bool:
 
 def _utilization(pynvml: Any, handles: Sequence[Any]) -> float:
     """The devices' shares of busy time, added up."""
-    rates = [float(pynvml.nvmlDeviceGetUtilizationRates(one).gpu) for one in handles]
+    rates = [float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in handles]
     return sum(rates) / 100
 
 
 def _energy(pynvml: Any, handles: Sequence[Any]) -> float:
     """Joules since the driver was loaded."""
-    millijoules = [float(pynvml.nvmlDeviceGetTotalEnergyConsumption(one)) for one in handles]
+    millijoules = [float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) for handle in handles]
     return sum(millijoules) / 1000
 
 
@@ -136,7 +136,7 @@ def uuids(devices: Sequence[int]) -> list[str]:
     Asks the CUDA driver that the backend has loaded and initialised.
     """
     cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    found = []
+    uuids = []
     for number in devices:
         device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
         if cuda.cuDeviceGet(ctypes.byref(device), number):
@@ -145,8 +145,8 @@ def uuids(devices: Sequence[int]) -> list[str]:
             raise OSError(f"CUDA does not tell the UUID of device {number}")
         text = bytes(raw).hex()
         parts = (text[:8], text[8:12], text[12:16], text[16:20], text[20:])
-        found.append("-".join(parts))
-    return found
+        uuids.append("-".join(parts))
+    return uuids
 
 
 def memory_peak(backend: str | None, devices: Sequence[int]) -> int | None:

@@ -69,5 +69,5 @@ def _gpus_in_use(backend: str | None, model: Any) -> list[int]:
             return []
         return list(range(int(model.distribute_strategy.num_replicas_in_sync)))
     if backend == "jax":
-        return [one.local_hardware_id for one in value.devices() if one.platform != "cpu"]
+        return [device.local_hardware_id for device in value.devices() if device.platform != "cpu"]
     return [] if value.device.type == "cpu" else [value.device.index or 0]

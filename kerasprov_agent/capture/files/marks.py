@@ -1,4 +1,4 @@
-"""Numbers that were met before, in few bytes each: so that a file that is read again costs nothing.
+"""A small set of numbers, so that a file that is read again is recognised at almost no cost.
 
 Imports nothing that Python has not loaded.
 """

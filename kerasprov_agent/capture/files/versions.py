@@ -10,7 +10,7 @@ Version = tuple[int, int, int, int]
 
 
 def absolute(path: str) -> str:
-    """A path as seen from everywhere; as it stands where the directory it starts from is gone."""
+    """The absolute form of a path; the path itself if the working directory no longer exists."""
     if path.startswith("/") and "/." not in path and "//" not in path and not path.endswith("/"):
         return path  # as nearly all are: thousands of modules are asked for
     try:
@@ -20,7 +20,7 @@ def absolute(path: str) -> str:
 
 
 def of_path(path: str) -> Version | None:
-    """The version of a regular file that lies there now; None for all else."""
+    """The present version of a regular file; None if there is no such file."""
     try:
         return of_status(os.stat(path))
     except (OSError, ValueError):

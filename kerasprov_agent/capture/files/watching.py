@@ -12,440 +12,305 @@ import sys
 
 from kerasprov_agent import clock, guard, identity
 from kerasprov_agent.capture.files import versions
+from kerasprov_agent.capture.files.interest import Interest
 from kerasprov_agent.capture.files.marks import Marks
+from kerasprov_agent.capture.files.seen import Seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
     from typing import Any
 
-    from kerasprov_agent.capture.files.versions import Version
+    from kerasprov_agent.capture.files.input_code import Input, InputCode
+    from kerasprov_agent.capture.files.reports import Reading
     from kerasprov_agent.capture.origins import Origin
 
-DATA_CACHES = ("huggingface", "kagglehub", "torch", "tensorflow_datasets")
-"""Of the caches below ~/.cache these hold data and models."""
-CODE = (".py", ".pyc", ".pyi", ".pyw", ".so", ".pyd", ".dll", ".dylib", ".pth", ".ipynb", ".egg")
-SYSTEM = (
-    "/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/share/", "/usr/lib/", "/lib/",
-    "/var/cache/",
-)  # fmt: skip
-OF_TOOLS = ("/pyproject.toml", "/setup.cfg", "/keras.json", "/matplotlibrc", "/setup.py")
-"""Read by us and by tools in each program."""
 PENDING_LIMIT = 200_000
 """So many files are remembered in a program that has not begun its record yet."""
-
-
-class Seen:
-    """A file that was opened, or got its name by a renaming."""
-
-    __slots__ = (
-        "activity", "at", "by_input", "origins", "path", "renamed_from", "version", "written",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        path: str,
-        written: bool,
-        version: Version | None = None,
-        by_input: tuple[str, str] | None = None,
-        renamed_from: str | None = None,
-        origins: list[Origin] | None = None,
-    ) -> None:
-        self.path, self.written, self.version = path, written, version
-        self.renamed_from, self.origins = renamed_from, origins
-        self.by_input = by_input and by_input[0]
-        self.at, self.activity = clock.now(), (by_input and by_input[1]) or _under_way()
+_WRITING = os.O_WRONLY | os.O_RDWR
 
 
 def _nothing() -> None:
     """Until somebody tells, or listens."""
 
 
-activity: Callable[[], str | None] = _nothing
-"""What goes on in this thread: the id of a run, an evaluation, ...; see `ask_hooks`."""
-step: Callable[[], str | None] = _nothing
-"""The step of the program's own in which this thread's work is done; see `ask_steps`."""
-wake: Callable[[], None] = _nothing
-"""Called where what was noted should be written down; see `start`."""
-recording = False
-"""Whether this process has a record."""
-to_be_recorded = False
-"""Whether it is to have one: it has written a file."""
-input_code: dict[CodeType, list[tuple[Any, str, str]]] = {}
-"""The code by which inputs in use open their files: of each input a weak reference to it, its
-data set, and the activity that it is an input of."""
+class Watch:
+    """What this process opens, writes and renames; one for each process, armed or not."""
 
-report_path: str | None = None
-"""Where children that this process forks tell of the files that they open."""
+    def __init__(self) -> None:
+        self._on = False
+        self._interest: Interest | None = None
+        """Known once the audit hook is installed."""
+        self._quiet: Any = _thread._local()
+        """`depth`: within how many blocks a thread is in which nothing is noted."""
+        self._collecting: list[Collecting] = []
+        self._wake: Callable[[], None] = _nothing
+        """Called where what was noted should be written down."""
+        self.activity: Callable[[], str | None] = _nothing
+        """What goes on in this thread: the id of a run, an evaluation, ..."""
+        self._step: Callable[[], str | None] = _nothing
+        """The program's own step in which this thread's work is done."""
+        self._forked_in: str | None = None
+        """In a forked child: what went on in the parent."""
+        self._tell_parent: Callable[[Seen], None] | None = None
+        """In a forked child: how the parent is told, if it has a record."""
+        self._children: Reading | None = None
+        """What children that this process forks tell, while it has a record."""
+        self._forget()
 
-_WRITING = os.O_WRONLY | os.O_RDWR
+    def _forget(self) -> None:
+        self.recording = False
+        """Whether this process has a record."""
+        self.to_be_recorded = False
+        """Whether it is to have one: it has written a file."""
+        self._seen: list[Seen] = []
+        self._known = Marks()
+        """Hashes of what was read, so that it is noted once."""
+        self._last: dict[int, str] = {}
+        """By thread: the file that was opened last to be read."""
+        self.input_code: InputCode | None = None
 
-_seen: list[Seen] = []
-_last: dict[int, str] = {}
-_known = Marks()
-_collecting: list[collecting] = []
-_quiet: Any = _thread._local()
-_outside: tuple[str, ...] = ()
-_caches = ""
-_forked_in: str | None = None
-"""In a forked child: what went on in the parent."""
-_report_to: str | None = None
-_report_read = 0
-_on = False
-_installed = False
+    def start(self, wake: Callable[[], None]) -> None:
+        """Watch from now on; `wake` is called for each file, and must neither wait nor raise."""
+        self._on, self._wake = True, wake
+        if self._interest is None:
+            self._interest = Interest()
+            sys.addaudithook(self._audited)
 
+    def stop(self) -> None:
+        """See nothing more; the hook itself stays."""
+        self._on = False
+        self._quiet = _thread._local()
+        self._step = _nothing
+        self._forget()
 
-def start(wake_worker: Callable[[], None]) -> None:
-    """Watch from now on; `wake_worker` is called for each file, and must neither wait nor raise."""
-    global _on, _installed, _outside, _caches, wake
-    _on, wake = True, wake_worker
-    if not _installed:
-        _installed = True
-        _outside = _prefixes()
-        _caches = os.path.join(os.path.expanduser("~"), ".cache", "")
-        sys.addaudithook(_audited)
+    def wake_nobody(self) -> None:
+        """Start no worker any more; what is noted from now on is written when the record ends."""
+        self._wake = _nothing
 
+    def ask_hooks(self, tell: Callable[[], str | None]) -> None:
+        """From now on the hooks tell which activity is running in a thread."""
+        self.activity = tell
 
-def stop() -> None:
-    """See nothing more; the hook itself stays."""
-    global _on, _quiet
-    _on = False
-    _quiet = _thread._local()
-    forget()
+    def ask_steps(self, tell: Callable[[], str | None]) -> bool:
+        """From now on steps tell which step is running; returns False if they did so already."""
+        if self._step is tell:
+            return False
+        self._step = tell
+        return True
 
+    def record(self, report: str) -> None:
+        """This process has a record; children tell of their files in `report`."""
+        from kerasprov_agent.capture.files.reports import Reading
 
-def wake_nobody() -> None:
-    """No thread is begun any more: what is noted is written down with the next end."""
-    global wake
-    wake = _nothing
+        self.recording, self._children = True, Reading(report)
 
+    def record_ends(self, goes_on: bool) -> None:
+        """The record has ended; `goes_on`: what comes late is added to it."""
+        self.recording = goes_on
+        if not goes_on:
+            self.input_code = None
 
-def ask_hooks(tell: Callable[[], str | None]) -> None:
-    """The hooks are there, and tell what goes on in a thread."""
-    global activity
-    activity = tell
+    def drain(self) -> list[Seen]:
+        """What was noted since the last time, in order. One thread at a time may ask."""
+        seen = self._seen[:]
+        del self._seen[: len(seen)]
+        if self._children is None:
+            return seen
+        with self.quiet():
+            return seen + self._children.read()
 
+    def pending(self) -> int:
+        """How much was noted and not yet fetched."""
+        return len(self._seen)
 
-def ask_steps(tell: Callable[[], str | None]) -> bool:
-    """The first step begins: they tell from now on; False: they did already."""
-    global step
-    if step is tell:
-        return False
-    step = tell
-    return True
+    def has_written(self) -> bool:
+        """Whether a file that the program has written is still there; `tempfile` tries with some.
 
+        The answer is kept in `to_be_recorded`.
+        """
+        self.to_be_recorded = any(seen.written and os.path.isfile(seen.path) for seen in self._seen)
+        return self.to_be_recorded
 
-def record(report: str) -> None:
-    """This process has a record; children tell of their files in `report`."""
-    global recording, report_path
-    recording, report_path = True, report
+    def under_way(self) -> str | None:
+        """The activity that this thread is working for."""
+        return self.activity() or self._step() or self._forked_in
 
+    def expect_reports(self) -> None:
+        """Before a fork: a child may tell of its files until the record of this process ends."""
+        if self.recording and self._children is not None:
+            with self.quiet():
+                self._children.expect()
 
-def record_ends(goes_on: bool) -> None:
-    """The record has ended; `goes_on`: what comes late is added to it."""
-    global recording
-    recording = goes_on
+    def end_reports(self) -> None:
+        """The record ends; what children told is taken in."""
+        if self._children is not None:
+            self._children.end()
+        self._children = None
 
+    def become_child(self) -> None:
+        """In a forked child: forget what was noted, and report files to the parent from now on."""
+        code, self._forked_in = self.input_code, self.under_way()
+        if self.recording and self._children is not None:
+            path = self._children.path
+            from kerasprov_agent.capture.files import reports
 
-def forget() -> None:
-    """In a forked child, or when the agent stops: what was noted is the parent's, or over."""
-    global recording, to_be_recorded, step
-    recording = to_be_recorded = False
-    step = _nothing
-    _seen.clear()
-    _known.clear()
-    _last.clear()
-    input_code.clear()
+            self._tell_parent = lambda seen: reports.tell(path, seen)
+        elif self.recording:
+            self._tell_parent = None
+        self._children, self._step = None, _nothing
+        self._forget()
+        self.input_code = code
 
+    def quiet(self) -> Quiet:
+        """A context in which this thread's opening of files is not noted: ours, or Keras' own."""
+        return Quiet(self._quiet)
 
-def drain() -> list[Seen]:
-    """What was noted since the last time, in order. One thread at a time may ask."""
-    found = _seen[:]
-    del _seen[: len(found)]
-    return found + _reported()
+    def is_quiet(self) -> bool:
+        """Whether this thread's opening of files is not noted now."""
+        return getattr(self._quiet, "depth", 0) > 0
 
+    def collecting(self) -> Collecting:
+        """A context that gathers the files which are read in it, in this thread or another."""
+        return Collecting(self._collecting)
 
-def _under_way() -> str | None:
-    """The activity to which belongs what this thread does."""
-    return activity() or step() or _forked_in
+    def note(self, path: str, written: bool = False, given: Input | None = None) -> None:
+        """A file was read or written where Python does not tell of it."""
+        path = versions.absolute(path)
+        if self._on and self._is_of_interest(path):
+            self._note(path, written, given)
 
+    def note_origins(self, path: str, origins: list[Origin], by: str | None = None) -> None:
+        """A file was written, and what is in it came from these.
 
-def is_under_way() -> bool:
-    """Whether this thread is within an activity."""
-    return _under_way() is not None
+        `by` is the activity that wrote it, where that is not the one in progress on this thread.
+        """
+        if self._on and self._is_of_interest(path):
+            self._note(path, True, None, origins, by)
 
+    def note_renamed(self, source: str, target: str) -> None:
+        """A file got another name where Python does not tell of it."""
+        if self._on:
+            self._renamed(source, target)
 
-def expect_reports() -> None:
-    """Before a fork: where a child finds this file it may tell; it is gone with the record."""
-    if recording and report_path is not None and not os.path.exists(report_path):
-        with quiet():
-            os.close(os.open(report_path, os.O_WRONLY | os.O_CREAT, 0o600))
+    def last_read(self) -> str | None:
+        """The file that this thread has opened last to read it."""
+        return self._last.get(_thread.get_ident())
 
+    def is_outside(self, path: str) -> bool:
+        """Whether a path belongs to the interpreter, its packages or the system."""
+        return self._interest is not None and self._interest.is_outside(path)
 
-def become_child() -> None:
-    """In a forked child: tell the parent of the files that are opened here."""
-    global _report_to, report_path, _forked_in
-    path = report_path if recording else _report_to
-    codes, _forked_in = dict(input_code), _under_way()
-    forget()
-    input_code.update(codes)
-    _report_to, report_path = path, None
+    def input_under_way(self) -> Input | None:
+        """The input in use whose code is at work on this thread."""
+        return None if self.input_code is None else self.input_code.under_way()
 
+    def is_input_under_way(self) -> bool:
+        """Whether an input in use reads: what it reads is known as the input's."""
+        return self.input_under_way() is not None
 
-def end_reports() -> None:
-    """The record ends; what children told is taken in."""
-    global report_path, _report_read
-    if report_path is not None and os.path.exists(report_path):
-        os.unlink(report_path)
-    report_path, _report_read = None, 0
-
-
-def _report(seen: Seen) -> None:
-    """Tell the process that forked this one; lines so short are appended whole."""
-    import json
-
-    names = ("path", "written", "version", "by_input", "renamed_from", "origins", "at", "activity")
-    line = json.dumps({name: getattr(seen, name) for name in names}) + "\n"
-    with quiet():
-        try:
-            descriptor = os.open(str(_report_to), os.O_WRONLY | os.O_APPEND)
-        except FileNotFoundError:  # the parent's record has ended
+    def _audited(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._on:
             return
-        try:
-            os.write(descriptor, line.encode("utf-8", "surrogatepass"))
-        finally:
-            os.close(descriptor)
+        if event == "open":
+            guard.call_own(self._opened, *args)
+        elif event == "os.rename":
+            guard.call_own(self._renamed, args[0], args[1])
+
+    def _is_of_interest(self, path: str) -> bool:
+        return self._interest is not None and self._interest.holds(path)
+
+    def _opened(self, path: Any, _mode: Any, flags: int) -> None:
+        if path.__class__ is int or self.is_quiet():
+            return
+        text = os.fsdecode(path)
+        if self._is_of_interest(text):
+            text = versions.absolute(text)
+            if self._is_of_interest(text):
+                self._note(text, flags & _WRITING != 0, self.input_under_way())
+
+    def _renamed(self, source: Any, target: Any) -> None:
+        if self.is_quiet():
+            return
+        source = versions.absolute(os.fsdecode(source))
+        target = versions.absolute(os.fsdecode(target))
+        if self._is_of_interest(target) and len(self._seen) < PENDING_LIMIT:
+            now, activity = clock.now(), self.under_way()
+            self._seen.append(Seen(target, True, None, now, activity, renamed_from=source))
+
+    def _note(
+        self,
+        path: str,
+        written: bool,
+        given: Input | None,
+        origins: list[Origin] | None = None,
+        by: str | None = None,
+    ) -> None:
+        version = None if written else versions.of_path(path)
+        if len(self._seen) >= PENDING_LIMIT or (not written and version is None):
+            return  # nothing, a directory, a FIFO, a device
+        activity = by or (given and given.activity_id) or self.under_way()
+        data_id = given and given.data_id
+        if not written:
+            self._last[_thread.get_ident()] = path
+            for collecting in self._collecting:
+                collecting.paths[path] = None
+            if not self._known.add(hash((path, activity, version, data_id))):
+                return
+        seen = Seen(path, written, version, clock.now(), activity, data_id, origins=origins)
+        if self._tell_parent is not None and not self.recording:
+            with self.quiet():
+                self._tell_parent(seen)
+            return
+        self._seen.append(seen)
+        if written and not self.recording and not self.to_be_recorded:
+            self.to_be_recorded = self._may_begin()
+        if self.recording or self.to_be_recorded:
+            self._wake()
+
+    def _may_begin(self) -> bool:
+        """Whether a program that trains nothing is recorded because it writes a file.
+
+        A program of the user's own that prepares data; not each tool that Python runs.
+        """
+        if identity.program:
+            return True
+        if "numpy" not in sys.modules:
+            return False
+        file = getattr(sys.modules.get("__main__"), "__file__", None)
+        if file is None:
+            return "ipykernel" in sys.modules
+        return file.endswith(".py") and not self.is_outside(versions.absolute(file))
 
 
-def _reported() -> list[Seen]:
-    """What children have told since the last time."""
-    global _report_read
-    if report_path is None or not os.path.exists(report_path):
-        return []
-    import json
+class Quiet:
+    """Within its block this thread's opening of files is not noted."""
 
-    with quiet(), open(report_path, "rb") as stream:
-        stream.seek(_report_read)
-        text = stream.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    _report_read += len(whole)
-    # A child may be killed in the midst of a line: that costs this line alone.
-    seen = (guard.attempt(_told, json.loads, line) for line in whole.splitlines())
-    return [one for one in seen if one is not None]
-
-
-def _told(loads: Callable[[bytes], Any], line: bytes) -> Seen:
-    told = loads(line)
-    version = told["version"] and tuple(told["version"])
-    one = Seen(str(told["path"]), bool(told["written"]), version, None, told["renamed_from"])
-    one.at, one.activity, one.by_input = told["at"], told["activity"], told["by_input"]
-    one.origins = told["origins"] and [_origin(*origin) for origin in told["origins"]]
-    return one
-
-
-def has_written() -> bool:
-    """Whether a file that the program has written is still there; `tempfile` tries with some."""
-    global to_be_recorded
-    to_be_recorded = any(one.written and os.path.isfile(one.path) for one in _seen)
-    return to_be_recorded
-
-
-def _origin(files: Any, confidence: str, entity_id: str | None) -> Origin:
-    from kerasprov_agent.capture.origins import Origin
-
-    known = tuple((path, version and tuple(version)) for path, version in files)
-    return Origin(known, confidence, entity_id)
-
-
-def pending() -> int:
-    """How much was noted and not yet fetched."""
-    return len(_seen)
-
-
-class quiet:
-    """A context in which this thread's opening of files is not noted: ours, or Keras' own."""
+    def __init__(self, depths: Any) -> None:
+        # If recording is switched off inside the block, `__exit__` never runs; `stop()` resets it.
+        self._depths = depths
 
     def __enter__(self) -> None:
-        # If recording is switched off inside the block, `__exit__` never runs; `stop()` resets it.
-        self._depths = _quiet
         self._depths.depth = getattr(self._depths, "depth", 0) + 1
 
     def __exit__(self, *_: object) -> None:
         self._depths.depth -= 1
 
 
-def is_quiet() -> bool:
-    """Whether this thread's opening of files is not noted now."""
-    return getattr(_quiet, "depth", 0) > 0
+class Collecting:
+    """Gathers the paths of the files that are read within its block."""
 
-
-class collecting:
-    """A context that gathers the files which are read in it, in this thread or another."""
-
-    def __init__(self) -> None:
+    def __init__(self, all_open: list[Collecting]) -> None:
         self.paths: dict[str, None] = {}
+        self._all_open = all_open
 
-    def __enter__(self) -> None:
-        _collecting.append(self)
+    def __enter__(self) -> Collecting:
+        self._all_open.append(self)
+        return self
 
     def __exit__(self, *_: object) -> None:
-        _collecting.remove(self)
+        self._all_open.remove(self)
 
 
-def note(path: str, written: bool = False, by_input: tuple[str, str] | None = None) -> None:
-    """A file was read or written where Python does not tell of it."""
-    path = versions.absolute(path)
-    if _on and _is_of_interest(path):
-        _note(path, written, by_input)
-
-
-def note_origins(path: str, found: list[Origin], by: str | None = None) -> None:
-    """A file was written, and what is in it came from these.
-
-    `by` is the activity that wrote it, where that is not the one in progress on this thread.
-    """
-    if _on and _is_of_interest(path):
-        _note(path, True, None, found, by)
-
-
-def renamed(source: str, target: str) -> None:
-    """A file got another name where Python does not tell of it."""
-    if _on:
-        _renamed(source, target)
-
-
-def last_read() -> str | None:
-    """The file that this thread has opened last to read it."""
-    return _last.get(_thread.get_ident())
-
-
-def is_outside(path: str) -> bool:
-    """Whether a path belongs to the interpreter, its packages or the system."""
-    return path.startswith(_outside)
-
-
-def _audited(event: str, args: tuple[Any, ...]) -> None:
-    if not _on:
-        return
-    if event == "open":
-        guard.call_own(_opened, *args)
-    elif event == "os.rename":
-        guard.call_own(_renamed, args[0], args[1])
-
-
-def _opened(path: Any, _mode: Any, flags: int) -> None:
-    if path.__class__ is int or is_quiet():
-        return
-    text = os.fsdecode(path)
-    if _is_of_interest(text):
-        text = versions.absolute(text)
-        if _is_of_interest(text):
-            _note(text, flags & _WRITING != 0, input_under_way())
-
-
-def _renamed(source: Any, target: Any) -> None:
-    if is_quiet():
-        return
-    source, target = versions.absolute(os.fsdecode(source)), versions.absolute(os.fsdecode(target))
-    if _is_of_interest(target) and len(_seen) < PENDING_LIMIT:
-        _seen.append(Seen(target, True, renamed_from=source))
-
-
-def _note(
-    path: str,
-    written: bool,
-    by_input: tuple[str, str] | None,
-    origins: list[Origin] | None = None,
-    by: str | None = None,
-) -> None:
-    global to_be_recorded
-    version = None if written else versions.of_path(path)
-    if len(_seen) >= PENDING_LIMIT or (not written and version is None):
-        return  # nothing, a directory, a FIFO, a device
-    seen = Seen(path, written, version, by_input, origins=origins)
-    seen.activity = by or seen.activity
-    if not written:
-        _last[_thread.get_ident()] = path
-        for collected in _collecting:
-            collected.paths[path] = None
-        if not _known.add(hash((path, seen.activity, version, seen.by_input))):
-            return
-    if _report_to is not None and not recording:
-        _report(seen)
-        return
-    _seen.append(seen)
-    if written and not recording and not to_be_recorded:
-        to_be_recorded = _may_begin()
-    if recording or to_be_recorded:
-        wake()
-
-
-def is_input_under_way() -> bool:
-    """Whether an input in use reads: what it reads is known as the input's."""
-    return input_under_way() is not None
-
-
-def input_under_way() -> tuple[str, str] | None:
-    """The data set whose code is under way in this thread, if one's is, and its activity."""
-    if not input_code:
-        return None
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        found = input_code.get(frame.f_code)
-        if found is not None:
-            return _input_of(frame, found)
-        frame = frame.f_back
-    return None
-
-
-def _input_of(frame: Any, found: list[tuple[Any, str, str]]) -> tuple[str, str] | None:
-    """Which of the inputs that have a code in common is at work in a frame."""
-    if len(found) > 1:
-        names = frame.f_code.co_varnames
-        this = frame.f_locals.get(names[0]) if frame.f_code.co_argcount else None
-        for held, data_id, activity_id in found:
-            one = held()
-            if one is not None and (one is this or getattr(one, "gi_frame", None) is frame):
-                return data_id, activity_id
-        return None
-    return found[0][1:]
-
-
-def _may_begin() -> bool:
-    """Whether a program that trains nothing is recorded because it writes a file.
-
-    A program of the user's own that prepares data; not each tool that Python runs.
-    """
-    if identity.program:
-        return True
-    if "numpy" not in sys.modules:
-        return False
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if file is None:
-        return "ipykernel" in sys.modules
-    return file.endswith(".py") and not is_outside(versions.absolute(file))
-
-
-def _is_of_interest(path: str) -> bool:
-    if path.startswith(_outside) or path.endswith(CODE) or path.endswith(OF_TOOLS):
-        return False
-    if path.startswith(_caches) and not path[len(_caches) :].startswith(DATA_CACHES):
-        return False
-    return "/.git/" not in path and "__pycache__" not in path
-
-
-def _prefixes() -> tuple[str, ...]:
-    """Where the interpreter, its packages, the system and settings of tools lie."""
-    home = os.path.expanduser("~")
-    places = {
-        sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix,
-        os.path.dirname(os.__file__),
-        *(path for path in sys.path if path.endswith(("site-packages", "dist-packages"))),
-        *(os.path.join(home, name) for name in (
-            ".config", ".matplotlib", ".ipython", ".jupyter", ".nv", ".local/lib",
-            ".local/share/jupyter",
-        )),
-    }  # fmt: skip
-    found = {os.path.join(place, "") for place in places if place not in ("", "/", "/usr", home)}
-    return (*sorted(found), *SYSTEM)
+watch = Watch()
+"""What this process opens. It belongs to the session, and is needed before there is one."""

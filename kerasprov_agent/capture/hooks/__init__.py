@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import session, worker
 from kerasprov_agent.capture.describe import machine
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.hooks import (
     batches,
     calls,
@@ -27,6 +26,8 @@ from kerasprov_agent.capture.hooks import (
     uses,
 )
 from kerasprov_agent.capture.patching import functions, laziness, wrapping
+from kerasprov_agent.capture.patching.registry import patches
+from kerasprov_agent.capture.session import session
 
 
 class Target(NamedTuple):
@@ -127,9 +128,9 @@ def install(package: Any) -> None:
     if not tuner:
         facts = guard.attempt(machine.keras, package) or {}
         session.keras_imported(facts)
-        worker.watch_end()
-        watching.ask_hooks(calls.activity)
-    wrapping.switch(True)
+        session.watch_end()
+        watch.ask_hooks(calls.activity)
+    patches.on = True
     for target in TUNER_TARGETS if tuner else TARGETS:
         guard.call(_apply, target, package.__name__, facts)
     if not tuner:
@@ -143,7 +144,6 @@ def install(package: Any) -> None:
 
 def remove() -> None:
     """Undo `install`."""
-    wrapping.remove()
     laziness.remove()
 
 

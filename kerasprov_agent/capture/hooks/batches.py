@@ -36,4 +36,4 @@ def after(loop: loops.Loop | None, model: Any, _result: Any, exc: BaseException 
         loops.describe_structure(loop, model)
     if perf_counter() - loop.written > WRITE_SECONDS:
         loop.written = perf_counter()
-        loop.recorder.loop_goes_on(loop.run, loop.steps)
+        loop.recorder.trainings.loop_goes_on(loop.run, loop.steps)

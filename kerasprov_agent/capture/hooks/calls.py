@@ -24,13 +24,13 @@ settling: list[Callable[[Any], None]] = []
 
 
 def settle(model: Any) -> None:
-    """Something new begins with a model."""
+    """Call what has to be finished before something new begins with a model."""
     for tell in settling:
         tell(model)
 
 
 class Known:
-    """What the record says of a live model."""
+    """What has been recorded about a model that is still alive."""
 
     def __init__(self) -> None:
         self.state_id: str | None = None
@@ -72,7 +72,7 @@ class Fit:
         return self._callbacks and self._callbacks()
 
     def bind(self, callbacks: Any) -> None:
-        """Training begins, with this CallbackList."""
+        """Note that training has begun with this CallbackList."""
         self._callbacks = ref(callbacks)
 
     @property
@@ -132,10 +132,10 @@ _models: ByIdentity[Known] = ByIdentity()
 
 def known(model: Any) -> Known:
     """What is known of a model, to be read and written."""
-    found = _models.get(model)
-    if found is None:
-        found = _models[model] = Known()
-    return found
+    of_model = _models.get(model)
+    if of_model is None:
+        of_model = _models[model] = Known()
+    return of_model
 
 
 def push(call: Call) -> None:
@@ -158,8 +158,8 @@ def pop(call: Call) -> None:
 
 
 def pop_run(run: Run) -> None:
-    """The calls of a run that was broken off before Keras was called."""
-    for call in [one for one in _stack.calls if isinstance(one, Fit) and one.run is run]:
+    """Remove the calls of a run that was interrupted before Keras was called."""
+    for call in [fit for fit in _stack.calls if isinstance(fit, Fit) and fit.run is run]:
         pop(call)
 
 

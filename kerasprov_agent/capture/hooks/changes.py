@@ -21,10 +21,12 @@ BY_PROPERTY = frozenset(
 class Setting:
     """The settings of one of a run's optimizers, as they were last seen."""
 
-    def __init__(self, held: constructed.Held, prefix: str, with_attributes: bool) -> None:
-        self._held, self._prefix = held, prefix
-        optimizer = held.optimizer()
-        self.rate: float | None = held.row.get("learning_rate")
+    def __init__(
+        self, held_optimizer: constructed.Held, prefix: str, with_attributes: bool
+    ) -> None:
+        self._held, self._prefix = held_optimizer, prefix
+        optimizer = held_optimizer.optimizer()
+        self.rate: float | None = held_optimizer.row.get("learning_rate")
         self.rate_at_begin = self.rate
         self.scheduled = optimizers.is_scheduled(optimizer)
         self.trains: bool | None = None
@@ -36,7 +38,7 @@ class Setting:
         self._attributes = self._held_attributes()
 
     def is_of(self, optimizer: Any) -> bool:
-        """Whether these are an optimizer's, or those of the one that scales its loss."""
+        """Whether these settings belong to an optimizer or to its loss-scaling wrapper."""
         own = self._held.optimizer()
         return own is optimizer or optimizers.inner(own) is optimizer
 
@@ -81,7 +83,7 @@ class Setting:
         self._assigned = rate
 
     def setter(self, acting: list[str]) -> str | None:
-        """Who set the rate: those that were seen to, unless somebody did so after them."""
+        """Who set the rate: the last callback or code that was seen to set it."""
         if not self.setters:
             return _only(acting)
         names = dict.fromkeys(self.setters)
@@ -115,18 +117,20 @@ class Watch:
     def __init__(self, call: calls.Fit, callbacks: Iterable[Any]) -> None:
         self._call = call
         self._settled = False
-        acting = [one for one in callbacks if _can_set(one)]
-        self._at_begin = [_name(one) for one in acting if _acts(one.on_epoch_begin)]
-        self._at_end = [_name(one) for one in acting if _acts(one.on_epoch_end)]
-        self._others = [_name(one) for one in acting if not _is_of_keras(one)]
+        acting = [callback for callback in callbacks if _can_set(callback)]
+        self._at_begin = [_name(callback) for callback in acting if _acts(callback.on_epoch_begin)]
+        self._at_end = [_name(callback) for callback in acting if _acts(callback.on_epoch_end)]
+        self._others = [_name(callback) for callback in acting if not _is_of_keras(callback)]
         own_step = not _is_of_keras(type(call.model).train_step)
         self._only_compiled_one_trains = not own_step
         if own_step:
             self._at_end.append("")  # the model itself may set it just as well
         several = len(call.optimizers) > 1
         self._settings = [
-            Setting(held, f"{held.row['attribute']}." if several else "", bool(self._others))
-            for held in call.optimizers
+            Setting(
+                optimizer, f"{optimizer.row['attribute']}." if several else "", bool(self._others)
+            )
+            for optimizer in call.optimizers
         ]
         self._alone = (
             not own_step and all(map(_sets_by_property, acting)) and self._runs_by_itself()
@@ -140,16 +144,16 @@ class Watch:
         """
         arrays = (self._call.feed_facts or {}).get("samples") is not None
         eager = getattr(self._call.model, "run_eagerly", True)
-        own = all(_is_of_keras(held.optimizer()) for held in self._call.optimizers)
-        scheduled = any(one.scheduled for one in self._settings)
+        own = all(_is_of_keras(optimizer.optimizer()) for optimizer in self._call.optimizers)
+        scheduled = any(setting.scheduled for setting in self._settings)
         return arrays and own and not eager and not scheduled
 
     def look_at_begin(self, epoch: int) -> None:
         """Look at the learning rates in force during an epoch, after the callbacks' begin of it."""
         if not self._settled or self._at_begin:
             self._look_at_rates(epoch, self._at_begin)
-        for one in self._settings:
-            one.rate_at_begin = one.rate
+        for setting in self._settings:
+            setting.rate_at_begin = setting.rate
 
     def rates(self, epoch: int) -> tuple[float | None, float | None]:
         """The learning rate during an epoch, and after it and its callbacks.
@@ -160,16 +164,18 @@ class Watch:
         if (
             getattr(self._call.model, "_jax_state", None) is None
         ):  # else counters are not up to date
-            for one in self._settings:
-                one.look_whether_it_trains(self._is_the_only_one(one))
+            for setting in self._settings:
+                setting.look_whether_it_trains(self._is_the_only_one(setting))
         self._look_at_rates(epoch, self._at_end)
         self._settled = True
-        for one in self._settings:
-            for name, old, new, by in one.others(self._others):
+        for setting in self._settings:
+            for name, old, new, by in setting.others(self._others):
                 if old != new:
-                    self._changed(epoch, one.name(name), old, new, by)
-        training = [one for one in self._settings if one.trains is not False]
-        return _common(one.rate_at_begin for one in training), _common(one.rate for one in training)
+                    self._changed(epoch, setting.name(name), old, new, by)
+        training = [setting for setting in self._settings if setting.trains is not False]
+        return _common(setting.rate_at_begin for setting in training), _common(
+            setting.rate for setting in training
+        )
 
     def _is_the_only_one(self, setting: Setting) -> bool | None:
         """Whether Keras' own step trains with it; None where the step is the program's."""
@@ -178,22 +184,22 @@ class Watch:
         return setting.is_of(getattr(self._call.model, "optimizer", None))
 
     def _look_at_rates(self, epoch: int, acting: list[str]) -> None:
-        for one in self._settings:
-            if self._only_compiled_one_trains and one.trains is False and not one.setters:
+        for setting in self._settings:
+            if self._only_compiled_one_trains and setting.trains is False and not setting.setters:
                 continue
-            change = one.look_at_rate(self._alone)
+            change = setting.look_at_rate(self._alone)
             if change is not None:
-                self._changed(epoch, one.name("learning_rate"), *change, one.setter(acting))
-            one.setters.clear()
+                self._changed(epoch, setting.name("learning_rate"), *change, setting.setter(acting))
+            setting.setters.clear()
 
     def _changed(self, epoch: int, name: str, old: Any, new: Any, by: str | None) -> None:
-        self._call.recorder.changed(self._call.run, epoch, name, old, new, by)
+        self._call.recorder.trainings.changed(self._call.run, epoch, name, old, new, by)
 
     def assigned(self, optimizer: Any, rate: float | None) -> bool:
         """A learning rate was set; returns whether it is one of this run's optimizers'."""
-        for one in self._settings:
-            if one.is_of(optimizer):
-                one.assigned(rate, frames.actor())
+        for setting in self._settings:
+            if setting.is_of(optimizer):
+                setting.assigned(rate, frames.actor())
                 return True
         return False
 
@@ -209,9 +215,9 @@ def assigned(given: Any, optimizer: Any, _result: Any, _exc: BaseException | Non
 
 
 def _common(rates: Iterable[float | None]) -> float | None:
-    """The rate that all have; None if there are several, or one is unknown."""
-    found = set(rates)
-    return found.pop() if len(found) == 1 else None
+    """The common learning rate; None if rates differ or one is unknown."""
+    distinct = set(rates)
+    return distinct.pop() if len(distinct) == 1 else None
 
 
 def _same(old: float | None, new: float | None) -> bool:
@@ -228,9 +234,9 @@ def _sets_by_property(callback: Any) -> bool:
     return type(callback).__module__ in BY_PROPERTY
 
 
-def _is_of_keras(found: Any) -> bool:
+def _is_of_keras(instance: Any) -> bool:
     """Whether Keras wrote a callback or method; what a LambdaCallback does, the program wrote."""
-    cls = found if is_a(found, NAMED) else type(found)
+    cls = instance if is_a(instance, NAMED) else type(instance)
     package = str(cls.__module__).partition(".")[0]
     return package in ("keras", "tf_keras") and cls.__name__ != "LambdaCallback"
 
@@ -245,6 +251,6 @@ def _acts(method: Any) -> bool:
 
 
 def _only(acting: list[str]) -> str | None:
-    """The class of the callback, if only one can have done it."""
+    """The class of the only callback that can have made a change; None if several can."""
     names = set(acting)
     return (names.pop() or None) if len(names) == 1 else None

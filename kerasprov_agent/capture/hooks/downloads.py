@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from kerasprov_agent.capture import origins
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.files.watching import Collecting, watch
 from kerasprov_agent.capture.patching import functions
 from kerasprov_agent.kinds import is_a
 
@@ -20,10 +20,10 @@ def install(package: str) -> None:
     for name, module in sys.modules.copy().items():
         if not name.startswith(f"{package}.") or module is None:
             continue
-        found = vars(module)
-        if callable(found.get("get_file")):
+        names = vars(module)
+        if callable(names.get("get_file")):
             functions.apply(module, "get_file", _before_file, _got)
-        if ".datasets." in name and callable(found.get("load_data")):
+        if ".datasets." in name and callable(names.get("load_data")):
             functions.apply(module, "load_data", _before_data, _loaded)
 
 
@@ -33,16 +33,14 @@ def _before_file(_function: Any, _args: Any, _kwargs: Any) -> bool:
 
 def _got(_token: bool, path: Any, exc: BaseException | None) -> None:
     if exc is None and is_a(path, (str, os.PathLike)):
-        watching.note(os.fspath(path))
+        watch.note(os.fspath(path))
 
 
-def _before_data(_function: Any, _args: Any, _kwargs: Any) -> watching.collecting:
-    collected = watching.collecting()
-    collected.__enter__()
-    return collected
+def _before_data(_function: Any, _args: Any, _kwargs: Any) -> Collecting:
+    return watch.collecting().__enter__()
 
 
-def _loaded(collected: watching.collecting, result: Any, exc: BaseException | None) -> None:
+def _loaded(collected: Collecting, result: Any, exc: BaseException | None) -> None:
     collected.__exit__()
     if exc is None and collected.paths:
         origins.was_read(result, origins.files_of(*collected.paths))

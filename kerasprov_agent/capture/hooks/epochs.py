@@ -17,6 +17,7 @@ from kerasprov_agent.capture.describe.values import integer
 from kerasprov_agent.capture.device import meters
 from kerasprov_agent.capture.hooks import calls, changes, events, training
 from kerasprov_agent.capture.patching import wrapping
+from kerasprov_agent.tracebacks import drop_frames
 
 
 class Epoch:
@@ -57,15 +58,15 @@ def before_train(_wrapped: Any, callbacks: Any, _args: Any, _kwargs: Any) -> Non
     training.describe_architecture(call)
     backend = call.recorder.backend
     _watch_gpus(call)
-    call.recorder.run_prepared(
+    call.recorder.trainings.prepared(
         call.run,
         parameters=getattr(callbacks, "params", None) or {},
         feed=call.feed_facts or {},
         callbacks=describe_callbacks(callbacks.callbacks),
         seeds=guard.attempt(seeds.seeds, backend) or {},
     )
-    if not call.recorder.gpus_known:
-        call.recorder.gpus_seen(guard.attempt(machine.gpus, backend))
+    if not call.recorder.trainings.gpus_known:
+        call.recorder.trainings.gpus_seen(guard.attempt(machine.gpus, backend))
 
 
 def _watch_gpus(call: calls.Fit) -> None:
@@ -118,8 +119,7 @@ def _count_steps(callbacks: Any, epoch: Epoch) -> None:
         try:
             return on_train_batch_end(batch, *args, **kwargs)
         except BaseException as exc:
-            if exc.__traceback__ is not None:
-                exc.__traceback__ = exc.__traceback__.tb_next
+            drop_frames(exc)
             raise
 
     vars(callbacks)["on_train_batch_end"] = counting
@@ -183,7 +183,7 @@ def after_epoch(
             row.update(call.sampler.between(epoch.begun, epoch.ended))
     metrics = _metrics(epoch, callbacks)
     call.last_epoch, call.last_loss = epoch.number, metrics.get("loss")
-    call.recorder.epoch_ended(call.run, row, metrics)
+    call.recorder.trainings.epoch_ended(call.run, row, metrics)
 
 
 def _history(callbacks: Any) -> dict[str, list[Any]]:
@@ -192,12 +192,12 @@ def _history(callbacks: Any) -> dict[str, list[Any]]:
 
 def _metrics(epoch: Epoch, callbacks: Any) -> dict[str, Any]:
     """What Keras reported: what its History took in, else what it was about to."""
-    found = {
+    metrics = {
         name: values[-1]
         for name, values in _history(callbacks).items()
         if len(values) > epoch.lengths.get(name, 0)
     }
-    return {str(k): metric(v) for k, v in (found or epoch.logs or {}).items()}
+    return {str(k): metric(v) for k, v in (metrics or epoch.logs or {}).items()}
 
 
 def _steps(call: calls.Fit, epoch: Epoch) -> int | None:

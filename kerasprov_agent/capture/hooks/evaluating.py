@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import data
 from kerasprov_agent.capture.describe.metrics import metric
 from kerasprov_agent.capture.hooks import calls, epochs, inputs, loops, training
+from kerasprov_agent.capture.session import session
 from kerasprov_agent.kinds import is_a
 
 
@@ -26,8 +26,8 @@ def before_evaluate(wrapped: Any, model: Any, args: Any, kwargs: Any) -> calls.E
     state_id = training.ensure_state(record, model)
     training.ensure_compiled(record, model)
     if within is not None:
-        state_id = known.state_id = record.model_changed(within.run, state_id, within.has_trained)
-    evaluation_id, data_id = record.evaluation_started(
+        state_id = known.state_id = record.models.changed(within.run, state_id, within.has_trained)
+    evaluation_id, data_id = record.uses.evaluation_started(
         run_id=within.run.id if within else known.run_id,
         epoch=within.epoch.number if within and within.epoch else None,
         state_id=state_id,
@@ -57,7 +57,7 @@ def after_evaluate(
         return
     calls.pop(call)
     inputs.forget_codes(call.data_id)
-    found = result if is_a(result, dict) else call.logs or {}
-    results = {str(name): metric(value) for name, value in found.items()}
+    values = result if is_a(result, dict) else call.logs or {}
+    results = {str(name): metric(value) for name, value in values.items()}
     training.write_feed(call.recorder, None, call.data_id, call.feed_facts)
-    call.recorder.evaluation_ended(call.id, results, call.feed_facts or {}, exc)
+    call.recorder.uses.evaluation_ended(call.id, results, call.feed_facts or {}, exc)

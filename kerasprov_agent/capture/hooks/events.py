@@ -14,11 +14,13 @@ from kerasprov_agent.kinds import is_a
 
 def first_epoch(call: calls.Fit, epoch: int, callbacks: Iterable[Any]) -> None:
     """Training begins later than `fit` was told: BackupAndRestore resumed it."""
-    backup = next((one for one in callbacks if is_kind(one, "BackupAndRestore")), None)
+    backup = next(
+        (callback for callback in callbacks if is_kind(callback, "BackupAndRestore")), None
+    )
     if backup is not None and epoch != call.first_epoch:
         directory = plain(getattr(backup, "backup_dir", None))
         details = {"initial_epoch": epoch, "backup_dir": directory}
-        call.recorder.happened(call.run, epoch, "resumed", "BackupAndRestore", details)
+        call.recorder.trainings.happened(call.run, epoch, "resumed", "BackupAndRestore", details)
 
 
 def train_ended(call: calls.Fit, callbacks: Iterable[Any]) -> None:
@@ -31,9 +33,11 @@ def train_ended(call: calls.Fit, callbacks: Iterable[Any]) -> None:
         elif stopped and is_kind(callback, "TerminateOnNaN") and _is_nan(call.last_loss):
             explained = True
             details = {"loss": repr(call.last_loss)}
-            call.recorder.happened(call.run, call.last_epoch, "nan", "TerminateOnNaN", details)
+            call.recorder.trainings.happened(
+                call.run, call.last_epoch, "nan", "TerminateOnNaN", details
+            )
     if stopped and not explained:
-        call.recorder.happened(call.run, call.last_epoch, "stopped", None, {})
+        call.recorder.trainings.happened(call.run, call.last_epoch, "stopped", None, {})
 
 
 def _early_stopping(call: calls.Fit, callback: Any) -> bool:
@@ -54,7 +58,7 @@ def _early_stopping(call: calls.Fit, callback: Any) -> bool:
     by = public_name(type(callback))
     epoch = stopped_epoch if stopped else call.last_epoch
     kind = "early_stopping" if stopped else "weights_restored"
-    call.recorder.happened(call.run, epoch, kind, by, details)
+    call.recorder.trainings.happened(call.run, epoch, kind, by, details)
     return stopped
 
 

@@ -89,17 +89,17 @@ def place(frame: FrameType) -> str:
 
 def arguments_of_constructor(made: Any) -> dict[str, Any]:
     """What the outermost constructor at work on `made` was given, by name."""
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for frame in callers():
         code = frame.f_code
         if code.co_name != "__init__" or instance(frame) is not made:
             break
         given, last = frame.f_locals, code.co_argcount + code.co_kwonlyargcount
-        found = {name: given[name] for name in code.co_varnames[1:last] if name in given}
+        arguments = {name: given[name] for name in code.co_varnames[1:last] if name in given}
         if code.co_flags & inspect.CO_VARKEYWORDS:
             last += bool(code.co_flags & inspect.CO_VARARGS)
-            found.update(given.get(code.co_varnames[last], {}))
-    return found
+            arguments.update(given.get(code.co_varnames[last], {}))
+    return arguments
 
 
 def instance(frame: FrameType) -> Any:

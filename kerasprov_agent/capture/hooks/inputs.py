@@ -9,7 +9,8 @@ from weakref import ref
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import loaders
-from kerasprov_agent.capture.files import watching
+from kerasprov_agent.capture.files.input_code import Input, InputCode
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.recorder import Recorder
 from kerasprov_agent.kinds import is_a
 
@@ -21,21 +22,23 @@ def given(record: Recorder, activity_id: str, data_id: str | None, *parts: Any) 
     catch_up(record)
     x = parts[0]
     # What makes batches itself is no array; its attributes may be properties of the program's.
-    found = origins.of([None if loaders.makes_batches(part) else part for part in parts])
-    found += guard.attempt(_of_pipeline, x, activity_id) or []
+    sources = origins.of([None if loaders.makes_batches(part) else part for part in parts])
+    sources += guard.attempt(_of_pipeline, x, activity_id) or []
     code = guard.attempt(_codes, x) or []
     source = x.dataset if loaders.is_torch(x) else x
-    for one in code:
-        watching.input_code.setdefault(one, []).append((ref(source), data_id, activity_id))
-    if found:
-        record.came_from(data_id, found)
+    if code:
+        if watch.input_code is None:
+            watch.input_code = InputCode()
+        watch.input_code.add(code, Input(ref(source), data_id, activity_id))
+    if sources:
+        record.files.came_from(data_id, sources)
     elif not code:
-        record.came_perhaps_from(data_id)
+        record.files.came_perhaps_from(data_id)
 
 
 def catch_up(record: Recorder) -> None:
     """Write down which files were seen so far; the worker has not come to it yet."""
-    record.files_seen()
+    record.files.look()
 
 
 def _of_pipeline(x: Any, activity_id: str) -> list[origins.Origin]:
@@ -52,24 +55,15 @@ def _of_pipeline(x: Any, activity_id: str) -> list[origins.Origin]:
 
 def _codes(x: Any) -> list[CodeType]:
     """The code by which a generator, PyDataset or DataLoader gets its data."""
-    found = [x.gi_code if is_a(x, GeneratorType) else None]
+    codes = [x.gi_code if is_a(x, GeneratorType) else None]
     source = x.dataset if loaders.is_torch(x) else x
     if loaders.makes_batches(x) or not (hasattr(x, "shape") or hasattr(x, "element_spec")):
         names = ("__getitem__", "__iter__", "__next__", "__call__", "__getitems__")
-        found += [getattr(getattr(type(source), name, None), "__code__", None) for name in names]
-    return [one for one in found if is_a(one, CodeType)]
+        codes += [getattr(getattr(type(source), name, None), "__code__", None) for name in names]
+    return [code for code in codes if is_a(code, CodeType)]
 
 
 def forget_codes(data_id: str | None) -> None:
     """The data set is no longer in use."""
-    for code, held in watching.input_code.copy().items():
-        left = [one for one in held if one[1] != data_id]
-        if left:
-            watching.input_code[code] = left
-        else:
-            del watching.input_code[code]
-
-
-def forget() -> None:
-    """In a forked child, or when the record has ended: no input is in use."""
-    watching.input_code.clear()
+    if watch.input_code is not None:
+        watch.input_code.remove(data_id)

@@ -15,7 +15,6 @@ from typing import Any
 from weakref import ref
 
 from kerasprov_agent import clock, guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import data, distribution, models
 from kerasprov_agent.capture.describe import optimizers as describe
 from kerasprov_agent.capture.device import meters
@@ -30,6 +29,7 @@ from kerasprov_agent.capture.hooks import (
 )
 from kerasprov_agent.capture.hooks.weak import ByIdentity, Objects
 from kerasprov_agent.capture.recorder import Recorder, Run
+from kerasprov_agent.capture.session import session
 
 APPLYING = frozenset(("apply", "apply_gradients", "minimize"))
 
@@ -39,10 +39,10 @@ class Loop:
 
     epoch = None
 
-    def __init__(self, recorder: Recorder, run: Run, found: list[Any], code: Any) -> None:
+    def __init__(self, recorder: Recorder, run: Run, models: list[Any], code: Any) -> None:
         self.recorder, self.run, self.code = recorder, run, code
         self.thread = threading.get_ident()
-        self.models = Objects(found)
+        self.models = Objects(models)
         self.optimizers: list[optimizers.Held] = []
         self.rates: ByIdentity[float | None] = ByIdentity()
         self.steps = 0
@@ -52,12 +52,12 @@ class Loop:
         self.described = False
         self._watching: list[ref[Any]] = []
 
-    def add(self, held: optimizers.Held) -> None:
+    def add(self, held_optimizer: optimizers.Held) -> None:
         """An optimizer takes part."""
-        self.optimizers.append(held)
-        optimizer = held.optimizer()
+        self.optimizers.append(held_optimizer)
+        optimizer = held_optimizer.optimizer()
         self._watching.append(ref(optimizer, lambda _: _gone.append((self, clock.now()))))
-        self.rates[optimizer] = held.row["learning_rate"]
+        self.rates[optimizer] = held_optimizer.row["learning_rate"]
 
 
 _loops: list[Loop] = []
@@ -109,7 +109,7 @@ def assigned(optimizer: Any, new: float | None) -> None:
             if new is not None and (old is None or not describe.same_float32(old, new)):
                 loop.rates[optimizer] = new
                 by = frames.actor()
-                loop.recorder.changed(loop.run, None, "learning_rate", old, new, by)
+                loop.recorder.trainings.changed(loop.run, None, "learning_rate", old, new, by)
 
 
 def settle(model: Any) -> None:
@@ -139,13 +139,16 @@ def forget() -> None:
 
 def _is_of_a_call(optimizer: Any) -> bool:
     """Whether it belongs to a model that is in a `fit` or `train_on_batch`, on any thread."""
-    held = getattr(on_thread, "model", None)
-    in_progress = [*(call.model for call in calls.fits()), held() if held else None]
+    model_on_thread = getattr(on_thread, "model", None)
+    in_progress = [
+        *(call.model for call in calls.fits()),
+        model_on_thread() if model_on_thread else None,
+    ]
     return any(
-        optimizer is one or optimizer is getattr(one, "inner_optimizer", None)
+        optimizer is candidate or optimizer is getattr(candidate, "inner_optimizer", None)
         for model in in_progress
         if model is not None
-        for _, one in describe.of_model(model)
+        for _, candidate in describe.of_model(model)
     )
 
 
@@ -162,57 +165,61 @@ def _start(optimizer: Any, code: Any, variables: Iterable[Any]) -> None:
     if any(optimizer in loop.rates for loop in _loops):
         return  # Keras 2 builds it twice
     sweep()
-    found = list(owners.with_variables(set(map(id, variables))))
+    models = list(owners.with_variables(set(map(id, variables))))
     with _lock:
         for loop in _loops:
             if code is not None and loop.code is code and _has_just_begun(loop):
-                _join(loop, _held(found, optimizer), found)
+                _join(loop, _held(models, optimizer), models)
                 return
-    for model in found:
+    for model in models:
         settle(model)
-    loop = begin("loop", found, [_held(found, optimizer)], {}, code)
-    for model in found[:1]:
+    loop = begin("loop", models, [_held(models, optimizer)], {}, code)
+    for model in models[:1]:
         describe_structure(loop, model)
 
 
 def begin(
     kind: str,
-    found: list[Any],
-    held: list[optimizers.Held],
+    owning_models: list[Any],
+    optimizers_held: list[optimizers.Held],
     given: Mapping[str, Any],
     code: Any,
 ) -> Loop:
     """Record that a training of the models `found`, by the optimizers `held`, begins."""
     record = session.current()
     outer = calls.enclosing_fit()
-    for model in found:
+    for model in owning_models:
         settle(model)
-    first = found[0] if found else None
+    first = owning_models[0] if owning_models else None
     own = getattr(first, "optimizer", None)
-    compiled = own is not None and any(one.optimizer() is own for one in held)
+    compiled = own is not None and any(
+        optimizer.optimizer() is own for optimizer in optimizers_held
+    )
     trial_id, hyperparameters = searches.current_trial()
-    run = record.run_started(
+    run = record.trainings.started(
         kind=kind,
         parent_id=outer.run.id if outer else None,
         caller=frames.calling_module(),
         trial_id=trial_id,
-        state_id=training.ensure_state(record, first) if found else None,
+        state_id=training.ensure_state(record, first) if owning_models else None,
         compile_id=training.ensure_compiled(record, first) if compiled else None,
         loss=models.name_of(getattr(first, "loss", None)) if compiled else None,
-        optimizers=[one.row for one in held],
+        optimizers=[optimizer.row for optimizer in optimizers_held],
         params={
             "trial": hyperparameters,
             "distribution": distribution.distribution(first),
-            "keras": packages.in_use(held[0].optimizer() if held else first, record),
+            "keras": packages.in_use(
+                optimizers_held[0].optimizer() if optimizers_held else first, record
+            ),
         },
         training_data=_first_batch(given),
         validation_data=None,
         validation_source=None,
     )
-    loop = Loop(record, run, found, code)
-    for one in held:
-        loop.add(one)
-    for model in found:
+    loop = Loop(record, run, owning_models, code)
+    for optimizer in optimizers_held:
+        loop.add(optimizer)
+    for model in owning_models:
         calls.known(model).run_id = run.id
         training.ensure_state(record, model)
     with _lock:
@@ -226,10 +233,10 @@ def _first_batch(given: Mapping[str, Any]) -> dict[str, Any] | None:
     return facts and {**facts, "samples": None}
 
 
-def _join(loop: Loop, held: optimizers.Held, found: list[Any]) -> None:
-    loop.recorder.optimizer_joined(loop.run, len(loop.optimizers), held.row)
-    loop.add(held)
-    for model in found:
+def _join(loop: Loop, optimizer: optimizers.Held, models: list[Any]) -> None:
+    loop.recorder.trainings.optimizer_joined(loop.run, len(loop.optimizers), optimizer.row)
+    loop.add(optimizer)
+    for model in models:
         loop.models.add(model)
         calls.known(model).run_id = loop.run.id
         training.ensure_state(loop.recorder, model)
@@ -240,13 +247,15 @@ def describe_structure(loop: Loop, model: Any) -> None:
     facts = guard.attempt(models.architecture, model)
     if facts is not None:
         loop.described = facts["parameters"] is not None
-        loop.recorder.architecture_seen(loop.run, facts)
+        loop.recorder.trainings.architecture_seen(loop.run, facts)
 
 
-def _held(found: list[Any], optimizer: Any) -> optimizers.Held:
+def _held(models: list[Any], optimizer: Any) -> optimizers.Held:
     """It is just being built, maybe while a graph is traced: it has not counted yet."""
-    held = ((name, one) for model in found for name, one in describe.of_model(model))
-    attribute = next((name for name, one in held if one is optimizer), None)
+    candidates = (
+        (name, candidate) for model in models for name, candidate in describe.of_model(model)
+    )
+    attribute = next((name for name, candidate in candidates if candidate is optimizer), None)
     return optimizers.Held(attribute, optimizer, before=0)
 
 
@@ -254,14 +263,14 @@ def _has_just_begun(loop: Loop) -> bool:
     """Whether its optimizers have done no more than a step, as far as can be told."""
     if loop.thread != threading.get_ident():
         return False
-    return all((describe.count(held.counter) or 0) <= 1 for held in loop.optimizers)
+    return all((describe.count(optimizer.counter) or 0) <= 1 for optimizer in loop.optimizers)
 
 
 def sweep() -> None:
     """End the loops whose optimizers are gone."""
     while _gone:
         loop, at = _gone.popleft()
-        if loop in _loops and all(held.optimizer() is None for held in loop.optimizers):
+        if loop in _loops and all(optimizer.optimizer() is None for optimizer in loop.optimizers):
             _end(loop, at, None)
 
 
@@ -270,16 +279,18 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
         if loop not in _loops:
             return
         _loops.remove(loop)
-    after = [held.after() for held in loop.optimizers]
+    after = [optimizer.after() for optimizer in loop.optimizers]
     steps: int | None = loop.steps
     if loop.last_call is None:
         # A step of JAX without a state leaves the counter at rest: then nobody has counted.
-        steps = max((held.steps for held in loop.optimizers if held.steps), default=None)
+        steps = max(
+            (optimizer.steps for optimizer in loop.optimizers if optimizer.steps), default=None
+        )
     for model in list(loop.models):
         on_batch.pop(model)
     first = next(iter(loop.models), None)
     known = calls.known(first) if first is not None else None
-    trained = loop.recorder.run_ended(
+    trained = loop.recorder.trainings.ended(
         loop.run,
         known.state_id if known else None,
         exc,
@@ -294,7 +305,7 @@ def _end(loop: Loop, at: float | None, exc: BaseException | None) -> None:
         if model is first:
             state.state_id = trained
         elif state.state_id is not None:
-            state.state_id = loop.recorder.model_changed(loop.run, state.state_id, True)
+            state.state_id = loop.recorder.models.changed(loop.run, state.state_id, True)
 
 
 calls.settling.append(settle)

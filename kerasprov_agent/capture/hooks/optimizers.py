@@ -44,7 +44,9 @@ def after(
 
 def remember_variables(optimizer: Any, variables: Any) -> None:
     """An optimizer was built for these variables."""
-    _variables[optimizer] = [str(getattr(one, "path", None) or one.name) for one in variables]
+    _variables[optimizer] = [
+        str(getattr(variable, "path", None) or variable.name) for variable in variables
+    ]
 
 
 def remember_rate(optimizer: Any, rate: float | None) -> None:
@@ -104,15 +106,17 @@ class Held:
 
 def of_model(model: Any) -> list[Held]:
     """The optimizers that a model holds."""
-    found = optimizers.of_model(model)
-    return [Held(name, one, optimizers.iterations(one)) for name, one in found]
+    optimizers_of = optimizers.of_model(model)
+    return [
+        Held(name, optimizer, optimizers.iterations(optimizer)) for name, optimizer in optimizers_of
+    ]
 
 
-def used_ones(found: list[Held]) -> dict[str, Any]:
+def used_ones(held_optimizers: list[Held]) -> dict[str, Any]:
     """The columns of a run that tell which of its optimizers trained; none where that is open."""
-    if any(one.steps is None for one in found):
+    if any(optimizer.steps is None for optimizer in held_optimizers):
         return {}
-    used = [one.row for one in found if one.steps]
+    used = [optimizer.row for optimizer in held_optimizers if optimizer.steps]
     names = dict.fromkeys(row["class_name"] for row in used)
     rates = {row["learning_rate"] for row in used}
     return {

@@ -26,11 +26,11 @@ def with_variables(ids: set[int]) -> Iterator[Any]:
             continue
         variables = guard.attempt(getattr, model, "trainable_variables") or ()
         of_models.append((len(variables), model, set(map(id, variables))))
-    whole = [one for one in of_models if ids and ids <= one[2]]
+    whole = [entry for entry in of_models if ids and ids <= entry[2]]
     if whole:
-        yield min(whole, key=lambda one: one[0])[1]
+        yield min(whole, key=lambda entry: entry[0])[1]
         return
-    parts = [one for one in of_models if one[2] and one[2] <= ids]
+    parts = [entry for entry in of_models if entry[2] and entry[2] <= ids]
     for _, model, own in parts:
         if not any(own < other for _, _, other in parts):
             yield model

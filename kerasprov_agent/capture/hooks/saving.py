@@ -10,14 +10,15 @@ import os
 from typing import Any
 
 from kerasprov_agent import clock, guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import optimizers
 from kerasprov_agent.capture.describe.callbacks import is_kind
 from kerasprov_agent.capture.describe.values import plain
-from kerasprov_agent.capture.files import hashing, versions, watching
+from kerasprov_agent.capture.files import hashing, versions
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.hooks import calls, frames, inputs, loops, training
 from kerasprov_agent.capture.hooks import optimizers as constructed
 from kerasprov_agent.capture.recorder import Recorder
+from kerasprov_agent.capture.session import session
 from kerasprov_agent.kinds import is_a
 
 ROLES = {"ModelCheckpoint": "checkpoint", "BackupAndRestore": "backup"}
@@ -37,7 +38,7 @@ class Saving:
 
     def __init__(self, record: Recorder, kind: str, path: str, model: Any) -> None:
         self.record, self.kind, self.path, self.model = record, kind, path, model
-        self.quiet = watching.quiet()
+        self.quiet = watch.quiet()
         self.id = ""
         self.state_id: str | None = None
         self.by: str | None = None
@@ -93,11 +94,11 @@ def _begin(name: str, model: Any, path: Any) -> Saving | None:
         if within is not None:
             epoch = within.epoch.number if within.epoch else getattr(within, "last_epoch", None)
             if call.kind in ("save", "save_weights", "export"):
-                call.state_id = call.record.model_changed(
+                call.state_id = call.record.models.changed(
                     within.run, call.state_id, within.has_trained
                 )
                 calls.known(model).state_id = call.state_id
-    call.id = call.record.saving_started(call.kind, run_id, call.state_id, epoch, call.by)
+    call.id = call.record.savings.started(call.kind, run_id, call.state_id, epoch, call.by)
     calls.push(call)
     call.quiet.__enter__()
     return call
@@ -108,7 +109,7 @@ def _end(call: Saving, model: Any, exc: BaseException | None) -> None:
     calls.pop(call)
     if exc is None:
         guard.call(_made, call, model)
-    call.record.saving_ended(call.id, exc)
+    call.record.savings.ended(call.id, exc)
 
 
 def _made(call: Saving, model: Any) -> None:
@@ -122,19 +123,21 @@ def _made(call: Saving, model: Any) -> None:
 
 def _saved(call: Saving, role: str, model: Any) -> None:
     for path in _written(call.path):
-        call.record.model_saved(call.id, call.state_id, path, role, clock.now())
+        call.record.savings.model_saved(call.id, call.state_id, path, role, clock.now())
     within = calls.enclosing_fit(model)
     if within is not None:
         epoch = within.epoch.number if within.epoch else within.last_epoch
-        call.record.happened(within.run, epoch, "saved", call.by, {"path": plain(call.path)})
+        call.record.trainings.happened(
+            within.run, epoch, "saved", call.by, {"path": plain(call.path)}
+        )
 
 
 def _loaded(call: Saving, role: str, model: Any) -> None:
     files = _members(call.path)
-    for held in optimizers.of_model(model):
-        constructed.remember_rate(held[1], None)  # its variables may have been loaded as well
+    for optimizer in optimizers.of_model(model):
+        constructed.remember_rate(optimizer[1], None)  # its variables may have been loaded as well
     known = calls.known(model)
-    known.state_id = call.record.model_loaded(
+    known.state_id = call.record.savings.model_loaded(
         call.id, known.state_id, files, role, *training.identity(model)
     )
 
@@ -146,9 +149,11 @@ def _written(path: str) -> list[str]:
 
 def _members(path: str) -> list[tuple[str, versions.Version | None]]:
     """The files that a `load` reads."""
-    found = [
+    paths = [
         member
-        for one in _written(path)
-        for member in (hashing.files_below(one, MEMBERS_LIMIT) if os.path.isdir(one) else [one])
+        for inner in _written(path)
+        for member in (
+            hashing.files_below(inner, MEMBERS_LIMIT) if os.path.isdir(inner) else [inner]
+        )
     ]
-    return [(one, versions.of_path(one)) for one in found]
+    return [(inner, versions.of_path(inner)) for inner in paths]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import outcomes, searches
 from kerasprov_agent.capture.recorder import Recorder
+from kerasprov_agent.capture.session import session
 
 
 class Search:
@@ -38,7 +38,7 @@ def current_trial() -> tuple[str | None, dict[str, Any]]:
 def before_search(_wrapped: Any, tuner: Any, _args: Any, _kwargs: Any) -> Search:
     """A search begins."""
     record = session.current()
-    search = Search(record, record.search_started(searches.search(tuner)))
+    search = Search(record, record.searches.started(searches.search(tuner)))
     _stack.searches.append(search)
     return search
 
@@ -51,7 +51,7 @@ def after_search(
         return
     if search in _stack.searches:
         _stack.searches.remove(search)
-    search.recorder.search_ended(search.id, exc, {"space": searches.space(tuner)})
+    search.recorder.searches.ended(search.id, exc, {"space": searches.space(tuner)})
 
 
 def before_trial(_wrapped: Any, _tuner: Any, args: Any, kwargs: Any) -> Search | None:
@@ -61,7 +61,7 @@ def before_trial(_wrapped: Any, _tuner: Any, args: Any, kwargs: Any) -> Search |
     if search is None or trial is None:
         return None
     search.hyperparameters = trial.hyperparameters
-    search.trial_id = search.recorder.trial_started(
+    search.trial_id = search.recorder.searches.trial_started(
         search.id, str(trial.trial_id), searches.hyperparameters(trial)
     )
     return search
@@ -73,8 +73,10 @@ def after_trial(
     """Its fits are over; unless it was broken off, `on_trial_end` comes next."""
     if search is not None and search.trial_id is not None and exc is not None:
         trial_id, search.trial_id = search.trial_id, None
-        found = outcomes.columns(exc)
-        search.recorder.trial_ended(trial_id, found["status"], {"message": found["exception"]})
+        columns = outcomes.columns(exc)
+        search.recorder.searches.trial_ended(
+            trial_id, columns["status"], {"message": columns["exception"]}
+        )
 
 
 def before_trial_end(_wrapped: Any, _tuner: Any, args: Any, kwargs: Any) -> Any:
@@ -90,7 +92,7 @@ def after_trial_end(trial: Any, tuner: Any, _result: Any, _exc: BaseException | 
     trial_id, search.trial_id, search.hyperparameters = search.trial_id, None, None
     seen = searches.seen_by_oracle(tuner, trial)
     status = "finished" if searches.completed(trial) else "failed"
-    search.recorder.trial_ended(trial_id, status, searches.trial(seen))
+    search.recorder.searches.trial_ended(trial_id, status, searches.trial(seen))
 
 
 def forget() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from kerasprov_agent import clock, guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import data, distribution, feeds, models
 from kerasprov_agent.capture.describe.values import integer, public_name, storable, to_json
 from kerasprov_agent.capture.hooks import calls, frames, inputs, optimizers, packages, searches
 from kerasprov_agent.capture.patching import wrapping
 from kerasprov_agent.capture.recorder import Recorder, Run
+from kerasprov_agent.capture.session import session
 from kerasprov_agent.kinds import is_a
 
 DATA = frozenset(("x", "y", "sample_weight", "validation_data", "callbacks"))
@@ -37,11 +37,11 @@ def arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     except TypeError:  # Keras is about to say so itself
         return dict(kwargs)
     bound.apply_defaults()
-    found = dict(bound.arguments)
+    values = dict(bound.arguments)
     for name, parameter in signature.parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            found.update(found.pop(name))
-    return found
+            values.update(values.pop(name))
+    return values
 
 
 def before_compile(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> tuple[float, Any]:
@@ -60,7 +60,7 @@ def after_compile(
     record = session.current()
     known = calls.known(model)
     facts = {**models.compiled(model, given), **_optimizer(model)}
-    known.compile_id, known.state_id = record.compiled(
+    known.compile_id, known.state_id = record.models.compiled(
         known.state_id, started, facts, *identity(model)
     )
 
@@ -69,7 +69,7 @@ def ensure_state(record: Recorder, model: Any) -> str:
     """The entity of the model in its present state, made when the model is first seen."""
     known = calls.known(model)
     if known.state_id is None:
-        known.state_id = record.model_seen(*identity(model))
+        known.state_id = record.models.seen(*identity(model))
     return known.state_id
 
 
@@ -84,18 +84,18 @@ def ensure_compiled(record: Recorder, model: Any) -> str | None:
     if known.compile_id is None and getattr(model, "optimizer", None) is not None:
         config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
         facts = {**models.compiled(model, config), **_optimizer(model)}
-        known.compile_id = record.found_compiled(ensure_state(record, model), facts)
+        known.compile_id = record.models.found_compiled(ensure_state(record, model), facts)
     return known.compile_id
 
 
 def _optimizer(model: Any) -> dict[str, Any]:
-    found = optimizers.describe(getattr(model, "optimizer", None))
-    if found is None:
+    facts = optimizers.describe(getattr(model, "optimizer", None))
+    if facts is None:
         return {"optimizer": None, "learning_rate": None, "optimizer_config": None}
     return {
-        "optimizer": found["class_name"],
-        "learning_rate": found["learning_rate"],
-        "optimizer_config": to_json(found["config"]),
+        "optimizer": facts["class_name"],
+        "learning_rate": facts["learning_rate"],
+        "optimizer_config": to_json(facts["config"]),
     }
 
 
@@ -110,9 +110,9 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
     calls.settle(model)
     record = session.current()
     outer = calls.enclosing_fit()
-    held = optimizers.of_model(model)
+    held_optimizers = optimizers.of_model(model)
     trial_id, hyperparameters = searches.current_trial()
-    run = record.run_started(
+    run = record.trainings.started(
         kind="fit",
         parent_id=outer.run.id if outer else None,
         caller=frames.calling_module(),
@@ -120,7 +120,7 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         state_id=ensure_state(record, model),
         compile_id=ensure_compiled(record, model),
         loss=models.name_of(getattr(model, "loss", None)),
-        optimizers=[one.row for one in held],
+        optimizers=[optimizer.row for optimizer in held_optimizers],
         params={
             "fit": _plain_arguments(given),
             "trial": hyperparameters,
@@ -132,15 +132,15 @@ def start_run(model: Any, given: Mapping[str, Any]) -> calls.Fit:
         validation_source=_validation_source(given),
     )
     try:
-        return _begun(record, run, model, given, held)
+        return _begun(record, run, model, given, held_optimizers)
     except BaseException as exc:  # Ctrl-C, or a signal handler that raises: Keras is not called
         calls.pop_run(run)
-        record.run_ended(run, ensure_state(record, model), exc, trained=False, optimizers=[])
+        record.trainings.ended(run, ensure_state(record, model), exc, trained=False, optimizers=[])
         raise
 
 
 def _begun(
-    record: Recorder, run: Run, model: Any, given: Mapping[str, Any], held: list[Any]
+    record: Recorder, run: Run, model: Any, given: Mapping[str, Any], held_optimizers: list[Any]
 ) -> calls.Fit:
     validation = given.get("validation_data")
     guard.call(inputs.given, record, run.id, run.training_data_id, *map(given.get, PARTS))
@@ -153,7 +153,7 @@ def _begun(
     )
     call = calls.Fit(record, run, model)
     call.first_epoch = integer(given.get("initial_epoch")) or 0
-    call.optimizers = held
+    call.optimizers = held_optimizers
     calls.push(call)
     return call
 
@@ -167,10 +167,10 @@ def _training_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _validation_data(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = given.get("validation_data")
-    if is_a(found, (tuple, list)):
-        return guard.attempt(data.dataset, *found[:3])
-    return guard.attempt(data.dataset, found)
+    given_data = given.get("validation_data")
+    if is_a(given_data, (tuple, list)):
+        return guard.attempt(data.dataset, *given_data[:3])
+    return guard.attempt(data.dataset, given_data)
 
 
 def _validation_source(given: Mapping[str, Any]) -> str | None:
@@ -180,7 +180,7 @@ def _validation_source(given: Mapping[str, Any]) -> str | None:
 
 
 def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None) -> None:
-    """Note what Keras resolved of batch size and number of batches, for whom it made the feed."""
+    """Note the batch size and number of batches that Keras derived for a call."""
     call = calls.top()
     if exc is not None or not isinstance(call, (calls.Fit, calls.Evaluation)):
         return
@@ -192,7 +192,7 @@ def after_feed(_token: None, feed: Any, _result: Any, exc: BaseException | None)
 
 
 def after_fit(call: calls.Fit | None, _model: Any, _result: Any, exc: BaseException | None) -> None:
-    """The run is over, one way or another."""
+    """Record that the run has ended, normally or by an exception."""
     if call is not None:
         end_run(call, exc)
 
@@ -210,7 +210,7 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
         describe_architecture(call)
     write_feeds(call)
     run, known = call.run, calls.known(call.model)
-    after = [held.after() for held in call.optimizers]
+    after = [optimizer.after() for optimizer in call.optimizers]
     columns: dict[str, Any] = {
         "epochs_finished": run.epochs,
         "stopped_early": None if exc is not None else _stopped_early(call),
@@ -218,7 +218,7 @@ def end_run(call: calls.Fit, exc: BaseException | None) -> None:
     }
     if run.epochs:
         columns.update(optimizers.used_ones(call.optimizers))
-    known.state_id = call.recorder.run_ended(
+    known.state_id = call.recorder.trainings.ended(
         run,
         ensure_state(call.recorder, call.model),
         exc,
@@ -255,10 +255,10 @@ def write_feed(
         return
     arrays, facts["arrays"] = facts["arrays"], None
     if arrays:
-        record.batch_seen(run, data_id, arrays)
+        record.trainings.batch_seen(run, data_id, arrays)
     batches, facts["own_batches"] = facts["own_batches"], None
     if batches is not None:
-        record.batches_counted(data_id, batches)
+        record.trainings.batches_counted(data_id, batches)
 
 
 def describe_architecture(call: calls.Fit) -> None:
@@ -266,4 +266,4 @@ def describe_architecture(call: calls.Fit) -> None:
     facts = guard.attempt(models.architecture, call.model)
     if facts is not None:
         call.described = facts["parameters"] is not None
-        call.recorder.architecture_seen(call.run, facts)
+        call.recorder.trainings.architecture_seen(call.run, facts)

@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import Any
 
 from kerasprov_agent import clock, guard
-from kerasprov_agent.capture import session
 from kerasprov_agent.capture.describe import data
 from kerasprov_agent.capture.hooks import calls, loops, training
 from kerasprov_agent.capture.hooks.weak import ByIdentity
 from kerasprov_agent.capture.recorder import Recorder
+from kerasprov_agent.capture.session import session
 
 WRITE_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ class Use:
         """Bring the row up to date."""
         if self.pending:
             self.written, self.pending = perf_counter(), False
-            self.recorder.used(self.id, self.calls, self.seconds, self.last_call)
+            self.recorder.uses.used(self.id, self.calls, self.seconds, self.last_call)
 
 
 _uses: ByIdentity[dict[str, Use]] = ByIdentity()
@@ -42,7 +42,7 @@ _open: list[Use] = []
 
 
 def before(wrapped: Any, model: Any, args: Any, kwargs: Any) -> tuple[Use, float, calls.Prediction]:
-    """A call begins; the first on this state of the model is written down."""
+    """Note the begin of a call; the first call on this state of the model makes a row."""
     kind = str(wrapped.__name__)
     of_model = _uses.get(model)
     if of_model is None:
@@ -85,7 +85,7 @@ def _begin(kind: str, model: Any, given: dict[str, Any]) -> Use:
     fit = calls.enclosing_fit(model) or loops.of(model)
     facts = guard.attempt(data.dataset, given.get("x"), given.get("y"))
     run_id = fit.run.id if fit else calls.known(model).run_id
-    use = Use(record, record.use_started(kind, run_id, state_id, facts), state_id)
+    use = Use(record, record.uses.started(kind, run_id, state_id, facts), state_id)
     _open.append(use)
     return use
 

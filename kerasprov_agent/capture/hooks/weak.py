@@ -1,4 +1,4 @@
-"""What is known of objects of the program's, as long as they live, by identity.
+"""Mappings and sets of the program's objects, by identity, which do not keep them alive.
 
 The standard library's weak mappings compare keys by `__eq__` and `__hash__`. A model may be a
 dataclass without a hash, or may equal another model by what it holds: then nothing would be
@@ -21,23 +21,23 @@ class ByIdentity(Generic[V]):
         self._held: dict[int, tuple[ref[Any], V]] = {}
 
     def __setitem__(self, key: Any, value: V) -> None:
-        number, held = id(key), self._held
+        number, entries = id(key), self._held
 
         def gone(reference: ref[Any]) -> None:
             # Another object may have got the same number by now.
-            if number in held and held[number][0] is reference:
-                del held[number]
+            if number in entries and entries[number][0] is reference:
+                del entries[number]
 
         self._held[number] = ref(key, gone), value
 
     def get(self, key: Any) -> V | None:
         """The value of an object; None if there is none."""
-        held = self._held.get(id(key))
-        return held[1] if held is not None and held[0]() is key else None
+        entry = self._held.get(id(key))
+        return entry[1] if entry is not None and entry[0]() is key else None
 
     def __contains__(self, key: Any) -> bool:
-        held = self._held.get(id(key))
-        return held is not None and held[0]() is key
+        entry = self._held.get(id(key))
+        return entry is not None and entry[0]() is key
 
     def pop(self, key: Any) -> V | None:
         """Take an object out; returns its value, None if it had none."""
@@ -63,24 +63,24 @@ class Objects:
 
     def __init__(self, objects: Iterable[Any] = ()) -> None:
         self._held: ByIdentity[None] = ByIdentity()
-        for one in objects:
-            self.add(one)
+        for item in objects:
+            self.add(item)
 
-    def add(self, one: Any) -> None:
+    def add(self, item: Any) -> None:
         """Add an object; twice is once, and keeps its first place."""
-        if one not in self._held:
-            self._held[one] = None
+        if item not in self._held:
+            self._held[item] = None
 
-    def discard(self, one: Any) -> None:
+    def discard(self, item: Any) -> None:
         """Take an object out, if it is there."""
-        self._held.pop(one)
+        self._held.pop(item)
 
     def clear(self) -> None:
         """Forget all."""
         self._held.clear()
 
-    def __contains__(self, one: Any) -> bool:
-        return one in self._held
+    def __contains__(self, item: Any) -> bool:
+        return item in self._held
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._held)

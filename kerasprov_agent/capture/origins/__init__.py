@@ -76,12 +76,12 @@ def forget() -> None:
 
 
 def files_of(*paths: str) -> Files:
-    """Files as they are now."""
+    """Paths with their present versions."""
     return tuple((path, versions.of_path(path)) for path in paths)
 
 
 def all_files(path: str) -> list[str]:
-    """A file; of a directory all in it and below."""
+    """The files that a path stands for: itself, or all files below a directory."""
     path = versions.absolute(path)
     return hashing.files_below(path, PIECES_LIMIT) if os.path.isdir(path) else [path]
 
@@ -110,17 +110,17 @@ def was_made(array: Any, entity_id: str) -> None:
 
 
 def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
-    """A file held one row, such as an image."""
+    """Note that a file held one row of an array, such as an image."""
     if len(_pieces) < PIECES_LIMIT:
         _own(array, _Source((file,)))
         for fingerprint in fingerprints.piece(array):
-            held = _pieces.get(fingerprint, ())
-            if file not in held:  # the same picture may lie in several files
-                _pieces[fingerprint] = (*held, file)
+            entry = _pieces.get(fingerprint, ())
+            if file not in entry:  # the same picture may lie in several files
+                _pieces[fingerprint] = (*entry, file)
 
 
 def follows(value: Any, origin: Any) -> None:
-    """An array is a selection of another, made by a function that we know."""
+    """Note that an array is a selection of another one, made by a function that we wrap."""
     source = _owner_source(origin) or _owner_source(guard.attempt(_as_array, origin))
     if source is not None:
         _own(value, source)
@@ -128,28 +128,28 @@ def follows(value: Any, origin: Any) -> None:
 
 def of(value: Any) -> list[Origin]:
     """The files that arrays, frames or tensors came from, as far as it is known."""
-    found: dict[Any, Origin] = {}
+    origins: dict[Any, Origin] = {}
     for array in leaves(value):
-        for one in _of_array(array):
-            key = one.files, one.entity_id
-            if key not in found or one.confidence == SAME_BUFFER:
-                found[key] = one
-    return list(found.values())
+        for origin in _of_array(array):
+            key = origin.files, origin.entity_id
+            if key not in origins or origin.confidence == SAME_BUFFER:
+                origins[key] = origin
+    return list(origins.values())
 
 
 def leaves(value: Any) -> Iterator[Any]:
     """The arrays and frames in a structure."""
     stack, count = [value], 0
     while stack and count < LEAVES_LIMIT:
-        one = stack.pop()
+        leaf = stack.pop()
         # No other mapping: an npz or HDF5 file is one, too, and would be read as a whole.
-        if is_a(one, dict):
-            stack.extend(one.values())
-        elif is_a(one, (list, tuple)):
-            stack.extend(one[:LEAVES_LIMIT] if len(one) < 1000 else ())
-        elif getattr(one, "shape", None) is not None:
+        if is_a(leaf, dict):
+            stack.extend(leaf.values())
+        elif is_a(leaf, (list, tuple)):
+            stack.extend(leaf[:LEAVES_LIMIT] if len(leaf) < 1000 else ())
+        elif getattr(leaf, "shape", None) is not None:
             count += 1
-            yield one
+            yield leaf
 
 
 def _own(value: Any, source: _Source) -> None:
@@ -171,8 +171,8 @@ def _owner(value: Any) -> Any:
 
 def _owner_source(array: Any) -> _Source | None:
     owner = _owner(array)
-    held = _owners.get(id(owner))
-    return held[1] if held is not None and held[0]() is owner else None
+    entry = _owners.get(id(owner))
+    return entry[1] if entry is not None and entry[0]() is owner else None
 
 
 def _of_array(value: Any) -> Iterator[Origin]:
@@ -251,8 +251,8 @@ def _columns(value: Any, limit: int) -> Any:
         columns = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
     else:
         columns = [value[:, i] for i in range(value.shape[1])]
-    found = [fingerprints.column(one, limit) for one in columns]
-    kept = [one for one in found if one is not None]
+    prints = [fingerprints.column(column_of, limit) for column_of in columns]
+    kept = [column_of for column_of in prints if column_of is not None]
     return np.concatenate(kept) if kept else None
 
 
@@ -283,7 +283,7 @@ def _equal(ours: Any, theirs: Any) -> bool:
 
 
 def _shared(np: Any, ours: Any, theirs: Any, length: int, of: int) -> bool:
-    """Whether as many rows are shared as it must be, if ours are a selection of theirs."""
+    """Whether enough rows are shared for one array to be a selection of the other."""
     if ours is None or theirs is None or not len(ours) or not len(theirs):
         return False
     theirs = np.unique(theirs)
@@ -293,15 +293,15 @@ def _shared(np: Any, ours: Any, theirs: Any, length: int, of: int) -> bool:
 
 
 def _of_pieces(rows: Any) -> Iterator[Origin]:
-    """The files of which each is a row of the array."""
-    found = {
+    """The files that each hold one row of the array."""
+    sources = {
         file
         for pair in (() if rows is None else rows.tolist())
         for fingerprint in pair
         for file in _pieces.get(fingerprint, ())
     }
-    if found:
-        yield Origin(tuple(sorted(found, key=lambda file: file[0])), CONTENT_MATCH)
+    if sources:
+        yield Origin(tuple(sorted(sources, key=lambda file: file[0])), CONTENT_MATCH)
 
 
 def forked() -> None:

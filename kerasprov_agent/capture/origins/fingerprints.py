@@ -45,8 +45,8 @@ def rows(array: Any, limit: int, values: int = VALUES) -> Any:
 
 def piece(array: Any) -> list[int]:
     """The fingerprints that an array has as a row of another; none where it says nothing."""
-    found = rows(array[None], 1, PIECE_VALUES)
-    return [] if found is None else [int(one) for one in found.reshape(-1)]
+    sampled = rows(array[None], 1, PIECE_VALUES)
+    return [] if sampled is None else [int(number) for number in sampled.reshape(-1)]
 
 
 def piece_rows(array: Any) -> Any:
@@ -62,13 +62,14 @@ def of_rows(sample: Any) -> Any:
     values = values[np.isfinite(values).all(axis=1)]
     least, most = values.min(axis=1), values.max(axis=1)
     # A row of two values, as of a mask or of a one-hot code, could be anybody's.
-    told = (most > least) & ((values > least[:, None]) & (values < most[:, None])).any(axis=1)
-    values, least, most = values[told], least[told], most[told]
+    is_telling = (most > least) & ((values > least[:, None]) & (values < most[:, None])).any(axis=1)
+    values, least, most = values[is_telling], least[is_telling], most[is_telling]
     if not len(values):
         return np.empty((0, len(ROUNDINGS)), np.uint64)
     scaled = (values - least[:, None]) / (most - least)[:, None] * STEPS
     return np.stack(
-        [_mixed(np, np.floor(scaled + one).astype(np.uint64)) for one in ROUNDINGS], axis=1
+        [_mixed(np, np.floor(scaled + rounding).astype(np.uint64)) for rounding in ROUNDINGS],
+        axis=1,
     )
 
 
@@ -97,14 +98,14 @@ def column(array: Any, limit: int) -> Any:
         return None
     sample = array[_some(len(array), limit)].astype(np.float32)
     sample = sample[np.isfinite(sample)]
-    found = np.unique(sample)
-    if len(found) < LEAST_VALUES or len(found) < len(sample) / 2:
+    distinct = np.unique(sample)
+    if len(distinct) < LEAST_VALUES or len(distinct) < len(sample) / 2:
         return None
-    return _mixed(np, found.view(np.uint32).astype(np.uint64)[:, None])
+    return _mixed(np, distinct.view(np.uint32).astype(np.uint64)[:, None])
 
 
 def _some(length: int, limit: int) -> Any:
-    """So many indices of so many, in blocks: memory is read in blocks, too."""
+    """A sample of indices, in blocks, since memory is read in blocks, too."""
     import numpy as np
 
     if length <= limit:
@@ -118,7 +119,7 @@ def _mixed(np: Any, steps: Any) -> Any:
     """Rows of integers as one integer each."""
     weights = np.arange(1, steps.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     weights |= np.uint64(1)
-    found = (steps + np.uint64(0x632BE59BD9B4E019)) * weights
-    found ^= found >> np.uint64(29)
-    found = (found * np.uint64(0xBF58476D1CE4E5B9)).sum(axis=1, dtype=np.uint64)
-    return found ^ (found >> np.uint64(32))
+    mixed = (steps + np.uint64(0x632BE59BD9B4E019)) * weights
+    mixed ^= mixed >> np.uint64(29)
+    mixed = (mixed * np.uint64(0xBF58476D1CE4E5B9)).sum(axis=1, dtype=np.uint64)
+    return mixed ^ (mixed >> np.uint64(32))

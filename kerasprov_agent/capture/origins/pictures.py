@@ -10,8 +10,9 @@ from weakref import ref
 
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
-from kerasprov_agent.capture.files import paths, versions, watching
+from kerasprov_agent.capture.files import paths, versions
 from kerasprov_agent.capture.files.versions import Version
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.patching import functions
 from kerasprov_agent.kinds import is_a
 
@@ -33,8 +34,8 @@ def install(module: Any) -> None:
 
 def file_of(image: Any) -> File | None:
     """The file that an image came from."""
-    held = _files.get(id(image))
-    return held[1] if held is not None and held[0]() is image else None
+    entry = _files.get(id(image))
+    return entry[1] if entry is not None and entry[0]() is image else None
 
 
 def _know(image: Any, file: File) -> None:
@@ -47,7 +48,7 @@ def _before_open(_function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _opened(given: Any, image: Any, exc: BaseException | None) -> None:
-    if exc is not None or watching.is_input_under_way():
+    if exc is not None or watch.is_input_under_way():
         return
     path = paths.path_of(given)
     if path is None and is_a(given, io.BytesIO):
@@ -58,14 +59,14 @@ def _opened(given: Any, image: Any, exc: BaseException | None) -> None:
 
 def _file_of_bytes(given: io.BytesIO) -> str | None:
     """The file that was read into memory last, if that is what the memory holds."""
-    path = watching.last_read()
+    path = watch.last_read()
     content = given.getbuffer()
     if path is None or content.nbytes > BYTES_LIMIT:
         return None
     version = versions.of_path(path)
     if version is None or version[2] != content.nbytes:
         return None
-    with watching.quiet():
+    with watch.quiet():
         return path if Path(path).read_bytes() == content else None
 
 
@@ -86,19 +87,21 @@ def _watch_pixels(image_class: Any) -> None:
     fget: Callable[[Any], dict[str, Any]] = original.fget
 
     def pixels(image: Any) -> dict[str, Any]:
-        found = fget(image)
-        guard.call(_given, image, found)
-        return found
+        interface = fget(image)
+        guard.call(_given, image, interface)
+        return interface
 
     pixels.__doc__ = fget.__doc__
     functions.replace_property(image_class, "__array_interface__", pixels)
 
 
-def _given(image: Any, found: dict[str, Any]) -> None:
+def _given(image: Any, interface: dict[str, Any]) -> None:
     file = file_of(image)
     if file is None:
         return
     import numpy as np
 
-    array = np.frombuffer(found["data"], np.dtype(found["typestr"])).reshape(found["shape"])
+    array = np.frombuffer(interface["data"], np.dtype(interface["typestr"])).reshape(
+        interface["shape"]
+    )
     origins.piece_was_read(array, file)

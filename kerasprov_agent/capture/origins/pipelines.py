@@ -14,8 +14,9 @@ from weakref import WeakSet
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
-from kerasprov_agent.capture.files import hashing, versions, watching
+from kerasprov_agent.capture.files import hashing, versions
 from kerasprov_agent.capture.files.versions import Version
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.origins import Origin
 from kerasprov_agent.capture.patching import functions
 
@@ -27,8 +28,8 @@ Files = dict[str, Version | None]
 class _Expected:
     """Files that a step of a pipeline writes once it is iterated over."""
 
-    def __init__(self, target: str, found: list[Origin]) -> None:
-        self.target, self.origins = target, found
+    def __init__(self, target: str, sources: list[Origin]) -> None:
+        self.target, self.origins = target, sources
         self.known = _files_at(target)
         self.activity: str | None = None
 
@@ -52,17 +53,17 @@ def install(module: Any) -> None:
 
 def of(x: Any) -> list[Origin]:
     """The files that a pipeline names, and where the arrays in it came from."""
-    found = [
-        one
+    sources = [
+        origin
         for node in tf_data.nodes(x)
         for tensor in getattr(node, "_tensors", None) or ()
         if getattr(tensor.dtype, "name", None) != "string"
-        for one in origins.of(tensor)
+        for origin in origins.of(tensor)
     ]
-    paths = [path for one in tf_data.paths(x) for path in origins.all_files(one)]
+    paths = [path for origin in tf_data.paths(x) for path in origins.all_files(origin)]
     if paths:
-        found.append(Origin(origins.files_of(*paths), origins.PIPELINE))
-    return found
+        sources.append(Origin(origins.files_of(*paths), origins.PIPELINE))
+    return sources
 
 
 def used(x: Any, activity_id: str) -> None:
@@ -91,7 +92,7 @@ def forget() -> None:
 
 def _is_at_work() -> bool:
     """Whether TensorFlow executes what it is told; in a graph a path is a symbol."""
-    return not watching.is_quiet() and sys.modules["tensorflow"].executing_eagerly()
+    return not watch.is_quiet() and sys.modules["tensorflow"].executing_eagerly()
 
 
 def _before_save(_function: Any, args: Any, kwargs: Any) -> Any:
@@ -111,9 +112,9 @@ def _begun(dataset: Any, path: Any) -> tuple[str, Files, list[Origin]] | None:
 
 
 def _saved(token: tuple[str, Files, list[Origin]], _result: Any, exc: BaseException | None) -> None:
-    target, before, found = token
+    target, before, sources = token
     if exc is None:
-        _tell(_new(_files_at(target), before), found, None)
+        _tell(_new(_files_at(target), before), sources, None)
 
 
 def _before_later(_function: Any, args: Any, _kwargs: Any) -> Any:
@@ -130,7 +131,7 @@ def _will_write(dataset: Any, result: Any, exc: BaseException | None) -> None:
 
 def _before_iteration(_function: Any, args: Any, _kwargs: Any) -> Any:
     # What an activity of Keras' is fed is known as its input.
-    at_work = watching.activity() is None and args[0] not in _iterated and _is_at_work()
+    at_work = watch.activity() is None and args[0] not in _iterated and _is_at_work()
     return args[0] if at_work else None
 
 
@@ -138,9 +139,9 @@ def _iterating(dataset: Any, _result: Any, exc: BaseException | None) -> None:
     """The program itself reads the files of a pipeline."""
     if exc is None:
         _iterated.add(dataset)
-        for one in guard.attempt(tf_data.paths, dataset) or ():
-            for path in origins.all_files(one):
-                watching.note(path)
+        for names in guard.attempt(tf_data.paths, dataset) or ():
+            for path in origins.all_files(names):
+                watch.note(path)
 
 
 def _files_at(target: str) -> Files:
@@ -149,19 +150,19 @@ def _files_at(target: str) -> Files:
         paths = hashing.files_below(target, FILES_LIMIT)
     else:
         paths = [target, *tf_data.files_of_cache(target)]
-    found = {path: versions.of_path(path) for path in paths}
-    return {path: version for path, version in found.items() if version is not None}
+    versions_at = {path: versions.of_path(path) for path in paths}
+    return {path: version for path, version in versions_at.items() if version is not None}
 
 
 def _new(now: Files, before: Files) -> list[str]:
     return [path for path, version in now.items() if before.get(path) != version]
 
 
-def _tell(paths: list[str], found: list[Origin], activity: str | None) -> None:
+def _tell(paths: list[str], sources: list[Origin], activity: str | None) -> None:
     for path in paths:
         # A cache that was read before is no source of itself.
-        other = [one for one in found if path not in dict(one.files)]
-        watching.note_origins(path, other, activity)
+        other = [origin for origin in sources if path not in dict(origin.files)]
+        watch.note_origins(path, other, activity)
 
 
 def finish(_exc: BaseException | None) -> None:

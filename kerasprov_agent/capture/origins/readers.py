@@ -11,7 +11,8 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
-from kerasprov_agent.capture.files import paths, watching
+from kerasprov_agent.capture.files import paths
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.patching import functions
 
 ARRAYS, PIECE, NOTED = "arrays", "piece", "noted"
@@ -63,22 +64,22 @@ def _before(_function: Any, args: Any, kwargs: Any) -> str | None:
 
 
 def _arrays(path: str, result: Any, exc: BaseException | None) -> None:
-    if exc is None and not watching.is_input_under_way():
-        watching.note(path)
+    if exc is None and not watch.is_input_under_way():
+        watch.note(path)
         origins.was_read(result, origins.files_of(path))
 
 
 def _piece(path: str, result: Any, exc: BaseException | None) -> None:
-    if exc is not None or watching.is_input_under_way():
+    if exc is not None or watch.is_input_under_way():
         return
-    watching.note(path)
+    watch.note(path)
     for array in origins.leaves(result):
         origins.piece_was_read(array, origins.files_of(path)[0])
 
 
 def _noted(path: str, _result: Any, exc: BaseException | None) -> None:
     if exc is None:
-        watching.note(path)
+        watch.note(path)
 
 
 _AFTER: dict[str, functions.After] = {ARRAYS: _arrays, PIECE: _piece, NOTED: _noted}
@@ -121,12 +122,12 @@ def _before_file(_function: Any, args: Any, kwargs: Any) -> tuple[str, bool] | N
 
 def _opened(token: tuple[str, bool], _result: Any, exc: BaseException | None) -> None:
     path, written = token
-    if exc is None and not watching.is_quiet():
-        watching.note(path, written, watching.input_under_way())
+    if exc is None and not watch.is_quiet():
+        watch.note(path, written, watch.input_under_way())
 
 
 def _before_part(_function: Any, args: Any, _kwargs: Any) -> str | None:
-    return None if watching.is_quiet() else paths.path_of(args[0].file.filename)
+    return None if watch.is_quiet() else paths.path_of(args[0].file.filename)
 
 
 def _tensorflow(module: Any) -> None:

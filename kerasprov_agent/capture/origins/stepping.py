@@ -7,11 +7,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from kerasprov_agent import guard
-from kerasprov_agent.capture import origins, session
+from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import data
 from kerasprov_agent.capture.describe.values import plain_dict, to_json
-from kerasprov_agent.capture.files import paths, watching
+from kerasprov_agent.capture.files import paths
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.origins import Origin
+from kerasprov_agent.capture.session import session
 
 _here: ContextVar[str | None] = ContextVar("kerasprov_agent.step", default=None)
 _under_way: dict[str, str | None] = {}
@@ -23,9 +25,9 @@ class Step:
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
         self.recorder = session.current()
-        self.recorder.files_seen()
-        self.id = self.recorder.step_started(name, _told(attributes))
-        if watching.ask_steps(current):  # none yet, or others before a fork or a stop
+        self.recorder.files.look()
+        self.id = self.recorder.steps.started(name, _told(attributes))
+        if watch.ask_steps(current):  # none yet, or others before a fork or a stop
             _under_way.clear()
         self._outer = _here.get()
         _under_way[self.id] = current()
@@ -43,17 +45,17 @@ class Step:
         if _here.get() == self.id:
             _here.set(self._outer)
         record = self.recorder
-        record.files_seen()
-        found = [origin for one in inputs for origin in _origins(one)]
+        record.files.look()
+        sources = [origin for item in inputs for origin in _origins(item)]
         files = [
             path
-            for one in outputs
-            if paths.is_path(one)
-            for path in origins.all_files(os.fspath(one))
+            for item in outputs
+            if paths.is_path(item)
+            for path in origins.all_files(os.fspath(item))
         ]
-        arrays = list(origins.leaves([one for one in outputs if not paths.is_path(one)]))
+        arrays = list(origins.leaves([item for item in outputs if not paths.is_path(item)]))
         facts = guard.attempt(data.dataset, arrays) if arrays else None
-        made_id = record.step_ended(self.id, exc, found, files, facts, _told(attributes))
+        made_id = record.steps.ended(self.id, exc, sources, files, facts, _told(attributes))
         if made_id is not None:
             for array in arrays:
                 origins.was_made(array, made_id)

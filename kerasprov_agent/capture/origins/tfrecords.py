@@ -15,12 +15,14 @@ from weakref import ref
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
-from kerasprov_agent.capture.files import versions, watching
+from kerasprov_agent.capture.files import versions
 from kerasprov_agent.capture.files.versions import Version
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.origins import Files, Origin
 from kerasprov_agent.capture.patching import functions
 from kerasprov_agent.capture.patching.unseen import unseen
 from kerasprov_agent.kinds import is_a
+from kerasprov_agent.tracebacks import drop_frames
 
 RECORDS = 256
 """So many records are looked at together ..."""
@@ -57,7 +59,7 @@ class _Sample:
 
     def _is_of_last_file(self, record: bytes) -> bool:
         """Whether the record holds what the file holds that was read last."""
-        path = watching.last_read()
+        path = watch.last_read()
         if path is None or path == self._last:
             return False
         self._last = path
@@ -68,22 +70,22 @@ class _Sample:
     def _look(self) -> None:
         records, self._records, self._bytes = self._records, [], 0
         pieces = len(self._pieces)
-        for one in origins.of(list(_arrays(records))):
-            if len(one.files) > 1:
-                self._pieces.update(one.files)
+        for origin in origins.of(list(_arrays(records))):
+            if len(origin.files) > 1:
+                self._pieces.update(origin.files)
             else:
-                self._origins.setdefault(one.files, one.confidence)
+                self._origins.setdefault(origin.files, origin.confidence)
         if len(self._pieces) == pieces:  # each record of a file of its own is looked at
             self.resting, self._rest = self._rest, min(2 * self._rest, REST_LIMIT)
 
     def tell(self) -> None:
         """The file is whole, or looked at for the last time."""
         self._look()
-        found = [Origin(files, confidence) for files, confidence in self._origins.items()]
+        sources = [Origin(files, confidence) for files, confidence in self._origins.items()]
         if self._pieces:
-            found.append(Origin(tuple(sorted(self._pieces.items())), origins.CONTENT_MATCH))
-        if found:
-            watching.note_origins(self.path, found)
+            sources.append(Origin(tuple(sorted(self._pieces.items())), origins.CONTENT_MATCH))
+        if sources:
+            watch.note_origins(self.path, sources)
 
 
 _open: dict[int, tuple[ref[Any], _Sample]] = {}
@@ -98,8 +100,8 @@ def install(module: Any) -> None:
 
 
 def of_content(content: bytes) -> list[Origin]:
-    """Where the whole content of a file came from, that the program holds in memory."""
-    path = watching.last_read()
+    """Where the content of a file came from that the program read as a whole."""
+    path = watch.last_read()
     file = _file_within(content, path) if path is not None else None
     return (
         origins.of(list(_arrays([content])))
@@ -113,7 +115,7 @@ def _file_within(content: bytes, path: str) -> tuple[str, Version | None] | None
     version = versions.of_path(path)
     if version is None or not 0 < version[2] <= len(content):
         return None
-    with watching.quiet():
+    with watch.quiet():
         return (path, version) if Path(path).read_bytes() in content else None
 
 
@@ -125,7 +127,7 @@ def settle() -> None:
 
 def _before(_function: Any, args: Any, kwargs: Any) -> tuple[Any, str] | None:
     path = tf_data.path_of(args[1] if len(args) > 1 else kwargs.get("path"))
-    return None if path is None or watching.is_quiet() else (args[0], path)
+    return None if path is None or watch.is_quiet() else (args[0], path)
 
 
 def _opened(token: tuple[Any, str], _result: Any, exc: BaseException | None) -> None:
@@ -133,15 +135,15 @@ def _opened(token: tuple[Any, str], _result: Any, exc: BaseException | None) -> 
     if exc is not None:
         return
     settle()
-    watching.note(path, written=True)
+    watch.note(path, written=True)
     key, sample = id(writer), _Sample(path)
 
     def gone(_: Any) -> None:  # maybe in the midst of anything: what it takes is done later
         _open.pop(key, None)
         _over.append(sample)
 
-    held = ref(writer, gone)
-    _open[key] = held, sample
+    writer_ref = ref(writer, gone)
+    _open[key] = writer_ref, sample
 
 
 def _observed(original: Any) -> Any:
@@ -152,12 +154,11 @@ def _observed(original: Any) -> Any:
         try:
             result = original(*args, **kwargs)
         except BaseException as exc:
-            if exc.__traceback__ is not None:
-                exc.__traceback__ = exc.__traceback__.tb_next
+            drop_frames(exc)
             raise
-        held = _open.get(id(args[0]))
-        if held is not None:
-            sample = held[1]
+        entry = _open.get(id(args[0]))
+        if entry is not None:
+            sample = entry[1]
             if sample.resting:
                 sample.resting -= 1
             else:
@@ -168,9 +169,9 @@ def _observed(original: Any) -> Any:
 
 
 def _closed(writer: Any, _result: Any, _exc: BaseException | None) -> None:
-    held = _open.pop(id(writer), None)
-    if held is not None:
-        held[1].tell()
+    entry = _open.pop(id(writer), None)
+    if entry is not None:
+        entry[1].tell()
 
 
 def _arrays(records: list[bytes]) -> Iterator[Any]:
@@ -194,14 +195,16 @@ def _arrays(records: list[bytes]) -> Iterator[Any]:
 def _features(record: bytes) -> list[tuple[str, Any]]:
     """The features of an Example by name; none where a record is something else."""
     example = sys.modules["tensorflow"].train.Example.FromString(record)
-    found = []
+    features = []
     for name, feature in example.features.feature.items():
         kind = feature.WhichOneof("kind")
         if kind == "bytes_list":
-            found += [(f"{name}/{i}", one) for i, one in enumerate(feature.bytes_list.value[:16])]
+            features += [
+                (f"{name}/{i}", item) for i, item in enumerate(feature.bytes_list.value[:16])
+            ]
         elif kind is not None:
-            found.append((name, getattr(feature, kind).value))
-    return found
+            features.append((name, getattr(feature, kind).value))
+    return features
 
 
 def _decoded(np: Any, values: Any) -> Iterator[tuple[str, Any]]:

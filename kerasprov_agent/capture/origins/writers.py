@@ -8,7 +8,8 @@ from typing import Any
 from kerasprov_agent import guard
 from kerasprov_agent.capture import origins
 from kerasprov_agent.capture.describe import tf_data
-from kerasprov_agent.capture.files import paths, watching
+from kerasprov_agent.capture.files import paths
+from kerasprov_agent.capture.files.watching import watch
 from kerasprov_agent.capture.patching import functions
 from kerasprov_agent.kinds import is_a
 
@@ -46,12 +47,12 @@ Token = tuple[str, list[origins.Origin]]
 
 def _token(path: Any, data: Any, ending: str = "") -> Token | None:
     """The path, and where the data came from, before it is written."""
-    found = paths.path_of(path)
-    if found is None or watching.is_quiet():
+    resolved = paths.path_of(path)
+    if resolved is None or watch.is_quiet():
         return None
-    if ending and is_a(path, (str, os.PathLike)) and not found.endswith(ending):
-        found += ending
-    return found, origins.of(data)
+    if ending and is_a(path, (str, os.PathLike)) and not resolved.endswith(ending):
+        resolved += ending
+    return resolved, origins.of(data)
 
 
 def _before_numpy(function: Any, args: Any, kwargs: Any) -> Token | None:
@@ -62,7 +63,7 @@ def _before_numpy(function: Any, args: Any, kwargs: Any) -> Token | None:
 
 def _before_method(_function: Any, args: Any, kwargs: Any) -> Token | None:
     named = (kwargs.get(name) for name in ("path_or_buf", "path", "excel_writer"))
-    path = args[1] if len(args) > 1 else next((one for one in named if one is not None), None)
+    path = args[1] if len(args) > 1 else next((value for value in named if value is not None), None)
     return _token(path, args[0])
 
 
@@ -83,9 +84,9 @@ def _before_part(_function: Any, args: Any, kwargs: Any) -> Token | None:
 
 
 def _written(token: Token, _result: Any, exc: BaseException | None) -> None:
-    path, found = token
-    if exc is None and found:
-        watching.note_origins(path, found)
+    path, sources = token
+    if exc is None and sources:
+        watch.note_origins(path, sources)
 
 
 def _tensorflow(module: Any) -> None:
@@ -105,16 +106,16 @@ def _before_write_file(_function: Any, args: Any, kwargs: Any) -> Token | None:
         :2
     ]
     path = tf_data.path_of(name)
-    if path is None or watching.is_quiet():
+    if path is None or watch.is_quiet():
         return None
     content = contents.numpy() if hasattr(contents, "numpy") else contents
-    found = guard.attempt(tfrecords.of_content, content) if is_a(content, bytes) else None
-    return path, found or []
+    sources = guard.attempt(tfrecords.of_content, content) if is_a(content, bytes) else None
+    return path, sources or []
 
 
 def _written_whole(token: Token, _result: Any, exc: BaseException | None) -> None:
     if exc is None:
-        watching.note_origins(*token)
+        watch.note_origins(*token)
 
 
 def _before_copy(_function: Any, args: Any, kwargs: Any) -> tuple[str, str] | None:
@@ -125,12 +126,12 @@ def _before_copy(_function: Any, args: Any, kwargs: Any) -> tuple[str, str] | No
 
 def _copied(token: tuple[str, str], _result: Any, exc: BaseException | None) -> None:
     source, target = token
-    if exc is None and not watching.is_quiet():
-        watching.note(source)
-        found = origins.Origin(origins.files_of(source), origins.CONTENT_MATCH)
-        watching.note_origins(target, [found])
+    if exc is None and not watch.is_quiet():
+        watch.note(source)
+        origin = origins.Origin(origins.files_of(source), origins.CONTENT_MATCH)
+        watch.note_origins(target, [origin])
 
 
 def _renamed(token: tuple[str, str], _result: Any, exc: BaseException | None) -> None:
     if exc is None:
-        watching.renamed(*token)
+        watch.note_renamed(*token)

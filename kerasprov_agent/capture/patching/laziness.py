@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from kerasprov_agent import guard
+from kerasprov_agent import silence
 
 _restored: list[tuple[Any, type]] = []
 
@@ -50,4 +50,4 @@ def _not_loading_for_us(base: type) -> type:
 
 
 def _would_load_for_us(lazy: Any) -> bool:
-    return guard.is_at_work() and lazy.name not in sys.modules
+    return silence.is_at_work() and lazy.name not in sys.modules

@@ -1,6 +1,4 @@
-"""Wrapping methods of classes: apply, recognise, switch off, remove.
-
-A program may throw Keras out and import it anew, so nothing here keeps its classes alive.
+"""Wrapping methods of classes, and wrapping them again where another tool took ours out.
 
 A plain closure on `Model.compile` would break `load_model`, which compares `cls.compile` with
 `Trainer.compile`: a wrapt proxy equals what it wraps. wrapt's own proxies neither pickle nor
@@ -13,20 +11,19 @@ import copy
 import functools
 from collections.abc import Callable
 from types import MethodType
-from typing import Any, NamedTuple
-from weakref import ref
+from typing import Any
 
 import wrapt
 
 from kerasprov_agent import guard
+from kerasprov_agent.capture.patching.registry import Make, has_ours, marked, patches
 from kerasprov_agent.capture.patching.unseen import unseen
+from kerasprov_agent.tracebacks import drop_frames
 
 Before = Callable[..., Any]
 """`before(wrapped, instance, args, kwargs)` returns a token for `after`."""
 After = Callable[[Any, Any, Any, BaseException | None], None]
 """`after(token, instance, result, exception)`."""
-Make = Callable[[type, Any], Any]
-"""`make(owner, found)` returns our wrapper around what was found in a class."""
 
 
 class _BoundPatch(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
@@ -56,6 +53,7 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         super().__init__(wrapped, wrapper, enabled=_is_on)
         self._self_patched_class = owner
         self._self_patched_name = name
+        self._self_original = wrapped
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         # `keras.Model.fit` is the same object each time, as a function is; wrapt makes new ones.
@@ -74,28 +72,8 @@ class Patch(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return self
 
 
-_on = False
-
-
-class _Applied(NamedTuple):
-    asked: ref[type]
-    owner: ref[type]
-    name: str
-    ours: ref[Any]
-    make: Make
-
-
-_applied: list[_Applied] = []
-
-
 def _is_on() -> bool:
-    return _on
-
-
-def switch(on: bool) -> None:
-    """Let all patches act, or none."""
-    global _on
-    _on = on
+    return patches.on
 
 
 def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
@@ -115,8 +93,7 @@ def observe(before: Before | None, after: After | None) -> Callable[..., Any]:
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as exc:
-            if exc.__traceback__ is not None:
-                exc.__traceback__ = exc.__traceback__.tb_next
+            drop_frames(exc)
             if after is not None:
                 guard.call(after, token, instance, None, exc)
             raise
@@ -133,7 +110,7 @@ def apply(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     An inherited one is wrapped where it is defined: elsewhere `inspect.getdoc` would not find the
     text that it inherits.
     """
-    _put(owner, name, lambda cls, found: Patch(found, wrapper, cls, name))
+    _put(owner, name, lambda cls, original: Patch(original, wrapper, cls, name))
 
 
 def apply_plain(owner: type, name: str, after: After) -> None:
@@ -141,31 +118,23 @@ def apply_plain(owner: type, name: str, after: After) -> None:
 
     `after` gets the positional arguments for a token.
     """
-    _put(owner, name, lambda _, found: _plain(found, found, after))
+    _put(owner, name, lambda _, original: _plain(original, original, after))
 
 
 def apply_setter(owner: type, name: str, after: After) -> None:
     """Observe what is assigned to a property."""
 
-    def make(_owner: type, found: Any) -> property:
-        setter = _plain(found.fset, found, after)
-        return property(found.fget, setter, found.fdel, found.__doc__)
+    def make(_owner: type, original: Any) -> property:
+        setter = _plain(original.fset, original, after)
+        return property(original.fget, setter, original.fdel, original.__doc__)
 
     _put(owner, name, make)
 
 
 def _put(owner: type, name: str, make: Make) -> None:
-    place, found = _raw(owner, name)
-    if not _has_ours(found):
-        patch = make(owner, found)
-        _applied[:] = [one for one in _applied if one.owner() is not None]
-        _applied.append(_Applied(ref(owner), ref(place), name, ref(_function(patch)), make))
-        setattr(place, name, patch)
-
-
-def _function(attribute: Any) -> Any:
-    """Of a property, the setter: properties can't be referred to weakly."""
-    return attribute.fset if isinstance(attribute, property) else attribute
+    place, original = _raw(owner, name)
+    if not has_ours(original):
+        patches.put(place, name, make(owner, original), asked=owner, make=make)
 
 
 def _plain(function: Any, original: Any, after: After) -> Any:
@@ -177,41 +146,26 @@ def _plain(function: Any, original: Any, after: After) -> Any:
         try:
             result = function(instance, *args, **kwargs)
         except BaseException as exc:
-            if exc.__traceback__ is not None:
-                exc.__traceback__ = exc.__traceback__.tb_next
+            drop_frames(exc)
             raise
-        if _on:
+        if patches.on:
             guard.call(after, args, instance, result, None)
         return result
 
-    observed._self_kerasprov = True  # type: ignore[attr-defined]
-    observed._self_original = original  # type: ignore[attr-defined]
-    # AutoGraph rewrites what a user's tf.function reaches, but not what has this attribute.
-    observed.autograph_info__ = {}  # type: ignore[attr-defined]
-    return observed
+    return marked(observed, original)
 
 
 def restore() -> None:
     """Wrap again what another tool has set back to Keras' own, as mlflow does when disabled."""
-    for one in list(_applied) if _on else ():
-        asked, owner = one.asked(), one.owner()
+    for placed in patches.placed() if patches.on else ():
+        if placed.asked is None or placed.make is None:
+            continue
+        asked, owner = placed.asked(), placed.owner()
         if asked is None or owner is None:
             continue
-        _, found = _raw(asked, one.name)
-        if not _has_ours(found) and _is_of(owner, found):
-            _put(asked, one.name, one.make)
-
-
-def remove() -> None:
-    """Take out every patch; where another tool's lies on top ours stays, switched off."""
-    switch(False)
-    while _applied:
-        _, owner_ref, name, ours, _ = _applied.pop()
-        owner, patch = owner_ref(), ours()
-        if owner is None or patch is None or _function(vars(owner).get(name)) is not patch:
-            continue
-        original = patch.__wrapped__ if isinstance(patch, Patch) else patch._self_original
-        setattr(owner, name, original)
+        _, present = _raw(asked, placed.name)
+        if not has_ours(present) and _is_of(owner, present):
+            _put(asked, placed.name, placed.make)
 
 
 def _raw(owner: type, name: str) -> tuple[type, Any]:
@@ -226,16 +180,3 @@ def _is_of(owner: type, function: Any) -> bool:
     """Whether a function is of the class' own package, not another tool's wrapper."""
     module = str(getattr(function, "__globals__", {}).get("__name__"))
     return module.partition(".")[0] == owner.__module__.partition(".")[0]
-
-
-def _has_ours(function: Any) -> bool:
-    function = _function(function)
-    seen: set[int] = set()
-    while function is not None and id(function) not in seen:
-        if getattr(type(function), "_self_kerasprov", False) or (
-            "_self_kerasprov" in getattr(function, "__dict__", ())
-        ):
-            return True
-        seen.add(id(function))
-        function = getattr(function, "__wrapped__", None)
-    return False

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kerasprov_agent import clock
+from kerasprov_agent import clock, contents
 from kerasprov_agent.capture.files import hashing, versions
 from kerasprov_agent.capture.files.marks import Marks
 from kerasprov_agent.capture.files.versions import Version
@@ -15,6 +15,8 @@ from kerasprov_agent.capture.origins import Origin
 
 MEMBERS_LIMIT = 100_000
 """A set has at most so many files; what follows is another one."""
+FOLD = 10
+"""More files than this of one directory, read or written by one activity, are one set."""
 PACKED_AT_ONCE = 1000
 
 
@@ -31,7 +33,7 @@ class File:
         self.entity_id: str | None = None
         self.used_by: str | None = None
         self.role: str | None = None
-        self.hash: hashing.Hash = hashing.UNKNOWN
+        self.hash: contents.Hash = hashing.UNKNOWN
         self.hashed = False
         self.origins: list[Origin] = []
         self.pinned = False
@@ -41,10 +43,10 @@ class File:
 
     def look(self) -> bool:
         """Whether it has changed since the last look; it is then another version."""
-        found = versions.of_path(self.path)
-        if found == self.version:
+        version = versions.of_path(self.path)
+        if version == self.version:
             return False
-        self.version, self.hash, self.hashed = found, hashing.UNKNOWN, False
+        self.version, self.hash, self.hashed = version, hashing.UNKNOWN, False
         return True
 
     def state(self) -> dict[str, Any]:
@@ -95,9 +97,9 @@ class FileSet:
 
     def continued(self, entity_id: str) -> FileSet:
         """The set of what follows when this one is full."""
-        found = FileSet(self.path, entity_id, self.complete)
-        found._known = self._known
-        return found
+        following = FileSet(self.path, entity_id, self.complete)
+        following._known = self._known
+        return following
 
     def has_packed(self, path: str) -> bool:
         """Whether a file is among those that are packed, here or in the sets before."""
@@ -115,7 +117,7 @@ class FileSet:
         self.add(file)
 
     def renamed(self, paths: Mapping[str, str]) -> None:
-        """Files of it have other paths; each file knows its own already."""
+        """Follow the renaming of files of this set; each file knows its new path already."""
         if paths.keys() & self.members.keys():
             files, self.members = list(self.members.values()), {}
             for file in files:
@@ -141,7 +143,7 @@ class FileSet:
             yield _unpacked(pack)
 
     def repack(self, number: int, files: Sequence[File]) -> None:
-        """More is known now of the files of a pack."""
+        """Replace the files of a pack, of which more is known now."""
         self._packs[number] = _packed(files)
 
     def files(self) -> Iterator[File]:
@@ -152,7 +154,7 @@ class FileSet:
         yield from loose
 
     def forget(self) -> None:
-        """It is full and written down: which files it has is known from the database."""
+        """Drop the list of files of a full set; the database has it."""
         self._packs = []
 
     def is_of(self, wanted: Mapping[str, Version | None]) -> bool:
@@ -170,10 +172,10 @@ class FileSet:
 
 def _sum(files: Iterable[tuple[str, Version | None]]) -> int:
     """A number that is the same for the same files in whatever order."""
-    found = 0
-    for one in files:
-        found ^= hash(one)
-    return found
+    total = 0
+    for file in files:
+        total ^= hash(file)
+    return total
 
 
 def _bytes(files: Iterable[File]) -> int:
@@ -181,14 +183,14 @@ def _bytes(files: Iterable[File]) -> int:
 
 
 def _packed(files: Sequence[File]) -> bytes:
-    told = [[file.path, file.version, file.seen_at, file.hash, file.hashed] for file in files]
-    return zlib.compress(json.dumps(told).encode())
+    rows = [[file.path, file.version, file.seen_at, file.hash, file.hashed] for file in files]
+    return zlib.compress(json.dumps(rows).encode())
 
 
 def _unpacked(pack: bytes) -> list[File]:
     files = []
-    for path, version, seen_at, found, file_is_hashed in json.loads(zlib.decompress(pack)):
+    for path, version, seen_at, digests, file_is_hashed in json.loads(zlib.decompress(pack)):
         file = File(path, version and tuple(version), seen_at)
-        file.hash, file.hashed = tuple(found), file_is_hashed
+        file.hash, file.hashed = tuple(digests), file_is_hashed
         files.append(file)
     return files

@@ -8,14 +8,19 @@ from kerasprov_agent import clock
 from kerasprov_agent.capture.describe import outcomes
 from kerasprov_agent.capture.files.versions import Version
 from kerasprov_agent.capture.recorder.files import Files
+from kerasprov_agent.capture.recorder.ledger import Ledger
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import described_like, insert, update
 
 
-class Savings(Files):
+class Savings:
     """Records what is saved and loaded."""
 
-    def saving_started(
+    def __init__(self, ledger: Ledger, files: Files) -> None:
+        self._ledger = ledger
+        self._files = files
+
+    def started(
         self,
         kind: str,
         run_id: str | None,
@@ -23,11 +28,11 @@ class Savings(Files):
         epoch: int | None,
         by: str | None,
     ) -> str:
-        """`save`, `load_model` or the like was called; returns the activity's id."""
-        activity_id, now = self._id(kind.replace("_", "-")), self._now()
+        """Record a call of `save`, `load_model` or the like; returns the activity's id."""
+        activity_id, now = self._ledger.new_id(kind.replace("_", "-")), self._ledger.now()
         row = {
             "id": activity_id,
-            "execution_id": self.execution.id,
+            "execution_id": self._ledger.execution.id,
             "run_id": run_id,
             "kind": kind,
             "epoch": epoch,
@@ -37,21 +42,21 @@ class Savings(Files):
             "started_at": now,
         }
         used = [rows.used(activity_id, state_id, "model", now)] if state_id else []
-        self._write(insert("activity", row), *used)
+        self._ledger.write(insert("activity", row), *used)
         return activity_id
 
-    def saving_ended(self, activity_id: str, exc: BaseException | None) -> None:
-        """It returned, or raised."""
-        row = {**outcomes.columns(exc), "ended_at": self._now()}
-        self._write(update("activity", row, {"id": activity_id}))
+    def ended(self, activity_id: str, exc: BaseException | None) -> None:
+        """Record that the call returned, or what it raised."""
+        row = {**outcomes.columns(exc), "ended_at": self._ledger.now()}
+        self._ledger.write(update("activity", row, {"id": activity_id}))
 
     def model_saved(
         self, activity_id: str, state_id: str | None, path: str, role: str, at: float
     ) -> None:
-        """The file that holds a model, or its weights."""
-        entity_id = self.file_written(path, role, activity_id, at)
+        """Record the file into which a model, or its weights, was saved."""
+        entity_id = self._files.written(path, role, activity_id, at)
         if entity_id is not None and state_id is not None:
-            self._write(rows.derived(entity_id, state_id, activity_id))
+            self._ledger.write(rows.derived(entity_id, state_id, activity_id))
 
     def model_loaded(
         self,
@@ -62,12 +67,12 @@ class Savings(Files):
         name: str | None,
         class_name: str,
     ) -> str:
-        """A model came from a file, or took its weights from one; returns its new state."""
+        """Record that a model, or its weights, came from a file; returns the model's new state."""
         now = clock.now()
-        file_id = self.file_used(files, now, activity_id, role)
-        entity_id, stamp = self._id("model"), clock.iso(now)
+        file_id = self._files.used(files, now, activity_id, role)
+        entity_id, stamp = self._ledger.new_id("model"), clock.iso(now)
         operations = [
-            self._entity(entity_id, "model", stamp, name=name, class_name=class_name),
+            self._ledger.entity(entity_id, "model", stamp, name=name, class_name=class_name),
             insert("generated", {"entity_id": entity_id, "activity_id": activity_id, "at": stamp}),
         ]
         if state_id is not None:
@@ -78,5 +83,5 @@ class Savings(Files):
             ]
         if file_id is not None:
             operations.append(rows.derived(entity_id, file_id, activity_id))
-        self._write(*operations)
+        self._ledger.write(*operations)
         return entity_id

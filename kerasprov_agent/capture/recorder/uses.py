@@ -7,23 +7,26 @@ from typing import Any
 
 from kerasprov_agent import clock
 from kerasprov_agent.capture.describe import outcomes
-from kerasprov_agent.capture.recorder.base import Base
+from kerasprov_agent.capture.recorder.ledger import Ledger
 from kerasprov_agent.store import rows
 from kerasprov_agent.store.operations import insert, measured, update
 
 
-class Uses(Base):
+class Uses:
     """Records the uses of models."""
 
-    def use_started(
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def started(
         self, kind: str, run_id: str | None, state_id: str, facts: Mapping[str, Any] | None
     ) -> str:
-        """`predict` or the like was called on a model in a new state; returns the activity's id."""
-        activity_id, now = self._id(kind), self._now()
-        data_id, of_data = self._dataset(facts, activity_id, "data", now)
+        """Record the first call of `predict` or the like on a state of a model; returns its id."""
+        activity_id, now = self._ledger.new_id(kind), self._ledger.now()
+        data_id, of_data = self._ledger.dataset(facts, activity_id, "data", now)
         row = {
             "id": activity_id,
-            "execution_id": self.execution.id,
+            "execution_id": self._ledger.execution.id,
             "run_id": run_id,
             "kind": kind,
             "model_id": state_id,
@@ -33,15 +36,15 @@ class Uses(Base):
             "started_at": now,
             "ended_at": now,
         }
-        self._write(
+        self._ledger.write(
             insert("activity", row), *of_data, rows.used(activity_id, state_id, "model", now)
         )
         return activity_id
 
     def used(self, activity_id: str, calls: int, seconds: float, last_call: float) -> None:
-        """So many calls were made, so far."""
+        """Update how many calls were made so far."""
         row = {"calls": calls, "seconds": seconds, "ended_at": clock.iso(last_call)}
-        self._write(update("activity", row, {"id": activity_id}))
+        self._ledger.write(update("activity", row, {"id": activity_id}))
 
     def evaluation_started(
         self,
@@ -50,12 +53,12 @@ class Uses(Base):
         state_id: str,
         test_data: Mapping[str, Any] | None,
     ) -> tuple[str, str | None]:
-        """`evaluate` was called; returns the ids of the evaluation and of its data."""
-        evaluation_id, now = self._id("evaluate"), self._now()
-        data_id, of_data = self._dataset(test_data, evaluation_id, "test_data", now)
+        """Record a call of `evaluate`; returns the ids of the evaluation and of its data."""
+        evaluation_id, now = self._ledger.new_id("evaluate"), self._ledger.now()
+        data_id, of_data = self._ledger.dataset(test_data, evaluation_id, "test_data", now)
         row = {
             "id": evaluation_id,
-            "execution_id": self.execution.id,
+            "execution_id": self._ledger.execution.id,
             "run_id": run_id,
             "epoch": epoch,
             "model_id": state_id,
@@ -64,7 +67,7 @@ class Uses(Base):
             "started_at": now,
             "batch_size": (test_data or {}).get("batch_size"),
         }
-        self._write(
+        self._ledger.write(
             insert("evaluation", row), *of_data, rows.used(evaluation_id, state_id, "model", now)
         )
         return evaluation_id, data_id
@@ -76,9 +79,9 @@ class Uses(Base):
         feed: Mapping[str, Any],
         exc: BaseException | None,
     ) -> None:
-        """`evaluate` returned `results`, or raised."""
-        row = {"id": evaluation_id, **outcomes.columns(exc), "ended_at": self._now()}
+        """Record what `evaluate` returned, or raised."""
+        row = {"id": evaluation_id, **outcomes.columns(exc), "ended_at": self._ledger.now()}
         if feed.get("batch_size"):
             row["batch_size"] = feed["batch_size"]
         row["steps"] = feed.get("batches")
-        self._write(measured("evaluation", row, results if exc is None else {}))
+        self._ledger.write(measured("evaluation", row, results if exc is None else {}))

@@ -94,8 +94,8 @@ def _link(node: Node, places: dict[str, str]) -> str | None:
         from urllib.request import pathname2url
 
         return f"file://{pathname2url(location)}"
-    for one in node.types:
-        prefix, _, name = one.partition(":")
+    for type_name in node.types:
+        prefix, _, name = type_name.partition(":")
         if prefix in places:
             return places[prefix] + name
     return None

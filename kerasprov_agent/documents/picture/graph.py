@@ -61,8 +61,8 @@ class Graph:
             # A bundle states again what the document or another bundle has stated.
             node = Node(statement.kind, str(statement.id), attributes)
             if statement.kind == "activity":
-                told = zip(("from", "to"), statement.formal, strict=False)
-                node.rows += [(word, _clock(time)) for word, time in told if time]
+                ends = zip(("from", "to"), statement.formal, strict=False)
+                node.rows += [(word, _clock(time)) for word, time in ends if time]
             self.nodes.setdefault(node.id, node)
         else:
             self._relations.setdefault(statement.kind, []).append(statement.formal)
@@ -142,13 +142,17 @@ class Graph:
         }
         waiting, known = dict(parents), set[str]()
         while waiting:
-            ready = [one for one, parent in waiting.items() if parent not in waiting]
-            for one in ready or list(waiting):
-                waiting.pop(one)
+            ready = [node_id for node_id, parent in waiting.items() if parent not in waiting]
+            for node_id in ready or list(waiting):
+                waiting.pop(node_id)
             groups: dict[tuple[str, ...], list[str]] = {}
-            for one in ready:
-                key = (self._shown(parents[one]), *self.nodes[one].types, _pattern(self.nodes[one]))
-                groups.setdefault(key, []).append(one)
+            for node_id in ready:
+                key = (
+                    self._shown(parents[node_id]),
+                    *self.nodes[node_id].types,
+                    _pattern(self.nodes[node_id]),
+                )
+                groups.setdefault(key, []).append(node_id)
             self._stack(groups)
             known.update(ready)
         makers = {entity: str(activity) for entity, activity in self._pairs("wasGeneratedBy")}
@@ -161,7 +165,10 @@ class Graph:
                 continue
             maker = self._shown(makers.get(node.id, ""))
             by = (maker,) if maker else tuple(sorted(users.get(node.id, ())))
-            if any(self.nodes[one].count > 1 for one in by if one in self.nodes) or maker:
+            if (
+                any(self.nodes[node_id].count > 1 for node_id in by if node_id in self.nodes)
+                or maker
+            ):
                 key = ("made" if maker else "used", *by, *node.types, _pattern(node))
                 groups.setdefault(key, []).append(node.id)
         self._stack(groups)
@@ -172,10 +179,10 @@ class Graph:
                 continue
             first, last = self.nodes[ids[0]], self.nodes[ids[-1]]
             first.count, first.last = len(ids), last
-            first.rows = _together([self.nodes[one] for one in ids])
-            for one in ids[1:]:
-                self._alias[one] = first.id
-                del self.nodes[one]
+            first.rows = _together([self.nodes[node_id] for node_id in ids])
+            for node_id in ids[1:]:
+                self._alias[node_id] = first.id
+                del self.nodes[node_id]
 
     def _connect(self) -> None:
         """The edges between what is left; an association is drawn once, at the top."""
@@ -228,7 +235,7 @@ def _figures(node: Node) -> list[tuple[str, str]]:
         "kp:samples": "samples", "kp:array": "", "kp:files": "files", "kp:parameters": "parameters",
         "kp:score": "score", "kp:gpu": "GPU", "kp:gitCommit": "git commit",
     }  # fmt: skip
-    found = []
+    figures = []
     for key, values in node.attributes.items():
         name = key.partition(":")[2] if key.startswith("metric:") else wanted.get(key)
         if name is None or values == ["finished"]:
@@ -236,8 +243,8 @@ def _figures(node: Node) -> list[tuple[str, str]]:
         for value in values[:4]:
             left, colon, right = str(value).partition(": ")
             text = _short(value) if name != "git commit" else str(value)[:10]
-            found.append((left, right) if not name and colon else (name, text))
-    return found
+            figures.append((left, right) if not name and colon else (name, text))
+    return figures
 
 
 def _together(stack: list[Node]) -> list[tuple[str, str]]:
@@ -247,18 +254,18 @@ def _together(stack: list[Node]) -> list[tuple[str, str]]:
     """
     first, last = stack[0], stack[-1]
     ends = dict(last.rows)
-    found = []
+    rows = []
     for name, value in first.rows:
         end = ends.get(name, value)
         if first.kind == "activity" and name in ("from", "to"):
-            found.append((name, value if name == "from" else end))
+            rows.append((name, value if name == "from" else end))
         elif COURSE & set(first.types):
-            found.append((name, value if value == end else f"{value} → {end}"))
+            rows.append((name, value if value == end else f"{value} → {end}"))
         elif name != "sha256":
             values = list(dict.fromkeys(dict(node.rows).get(name, "") for node in stack))
             more = ", …" if len(values) > VALUES_SHOWN else ""
-            found.append((name, ", ".join(filter(None, values[:VALUES_SHOWN])) + more))
-    return found
+            rows.append((name, ", ".join(filter(None, values[:VALUES_SHOWN])) + more))
+    return rows
 
 
 def _short(value: Value) -> str:

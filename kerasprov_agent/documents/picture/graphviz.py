@@ -24,8 +24,8 @@ def render(dot: str, kind: str) -> bytes:
         raise KerasProvError(f"{program} can't be run: {exc.strerror}") from exc
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
-        told = reason[0] if reason else f"it ended with status {done.returncode}"
+        reason_given = reason[0] if reason else f"it ended with status {done.returncode}"
         raise KerasProvError(
-            f"Graphviz could not draw ({told}); --format dot writes the picture without it"
+            f"Graphviz could not draw ({reason_given}); --format dot writes the picture without it"
         )
     return done.stdout

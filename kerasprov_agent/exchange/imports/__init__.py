@@ -78,7 +78,7 @@ def _folder(path: str) -> Iterator[Training | Unread]:
     is_known = False
     for is_there, reader in (
         (mlflow.is_folder, mlflow.read_folder),
-        (lambda one: bool(keras_tuner.folders(one)), keras_tuner.read),
+        (lambda folder: bool(keras_tuner.folders(folder)), keras_tuner.read),
         (tensorboard.is_folder, tensorboard.read),
     ):
         if is_there(path):
@@ -129,7 +129,7 @@ class _Held(NamedTuple):
     epochs: int
 
 
-def store(database: str, found: Sequence[Training | Unread]) -> list[str]:
+def store(database: str, read: Sequence[Training | Unread]) -> list[str]:
     """Store trainings, all or none; tells of each: new, more epochs, changed, or known already.
 
     What had been imported before is replaced as a whole, where the source has changed; the number,
@@ -142,14 +142,14 @@ def store(database: str, found: Sequence[Training | Unread]) -> list[str]:
         catalogue = Catalogue()
         query = "SELECT value, i.execution_id FROM import i, json_each(i.covers)"
         covered = dict(connection.execute(query).fetchall())
-        for one in found:
-            if isinstance(one, Training):
-                outcomes.append(_store(connection, catalogue, covered, one, now))
+        for item in read:
+            if isinstance(item, Training):
+                outcomes.append(_store(connection, catalogue, covered, item, now))
             else:
                 connection.execute(
                     "INSERT OR REPLACE INTO unread (path, format, reason, imported_at) "
                     "VALUES (?, ?, ?, ?)",
-                    (bindable(one.path), one.format, bindable(one.reason), now),
+                    (bindable(item.path), item.format, bindable(item.reason), now),
                 )
     return outcomes
 
@@ -170,14 +170,16 @@ def _store(
     if covered.get(ids[0], ids[0]) != ids[0]:
         return KNOWN  # it is a part of what is here
     digest, amount = storing.measure(training)
-    held = [one for execution_id in ids if (one := _held(connection, execution_id)) is not None]
-    before = held[0] if held else None
+    stored = [
+        known for execution_id in ids if (known := _held(connection, execution_id)) is not None
+    ]
+    before = stored[0] if stored else None
     if before and before.execution_id == ids[0] and before.digest == digest:
         return KNOWN
     if before and before.amount is not None and amount < before.amount:
         return KNOWN  # a part of what is here, such as one of its files
-    for one in held:
-        removal.delete_execution(connection, one.execution_id)
+    for known in stored:
+        removal.delete_execution(connection, known.execution_id)
         catalogue.forget()
     number = before.number if before else None
     for operation in storing.operations(training, now, digest, amount, number):
@@ -187,8 +189,8 @@ def _store(
     if before is None:
         return NEW
     # What a person said of parts that were runs by themselves holds for the whole.
-    notes = "\n".join(one.note for one in held if one.note) or None
-    tags = {k: v for one in held[::-1] for k, v in json.loads(one.tags or "{}").items()}
+    notes = "\n".join(known.note for known in stored if known.note) or None
+    tags = {k: v for known in stored[::-1] for k, v in json.loads(known.tags or "{}").items()}
     connection.execute(
         "UPDATE run SET name = ?, note = ?, tags = ? WHERE number = ?",
         (before.name, notes, as_json(tags) if tags else None, before.number),

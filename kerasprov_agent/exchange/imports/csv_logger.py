@@ -169,14 +169,14 @@ def _runs(text: str, table: _Table) -> tuple[list[_Rows], list[str], list[str]]:
             reason = "it breaks off" if is_last and is_cut else f"{len(names)} columns are named"
             lost.append(f"line {place}, {len(row)} values: {reason}")
             continue
-        told = {
+        counts = {
             name or f"column {position + 1}": value(cell, table.has_comma)
             for position, (name, cell) in enumerate(zip(names, row, strict=True))
             if position != column
         }
         if is_last and is_cut:
             name = names[-1]
-            if told.pop(name, None) is not None:
+            if counts.pop(name, None) is not None:
                 lost.append(f"line {place}, {name}: the file breaks off, it may be half a number")
         number: Any = len(runs[-1].epochs) if runs else 0
         if column is not None:
@@ -185,21 +185,21 @@ def _runs(text: str, table: _Table) -> tuple[list[_Rows], list[str], list[str]]:
             if not isinstance(number, int):
                 lost.append(f"line {place}: {row[column]!r} is no epoch")
                 continue
-        _add(runs, int(number), told)
+        _add(runs, int(number), counts)
     return runs, repairs, lost
 
 
-def _add(runs: list[_Rows], number: int, told: dict[str, Any]) -> None:
+def _add(runs: list[_Rows], number: int, row: dict[str, Any]) -> None:
     """Add a row to the training that goes on, or begin one."""
     if not runs or number < runs[-1].epochs[-1].number:
         runs.append(_Rows())
     run = runs[-1]
-    moment = told.pop(TIME, None)
+    moment = row.pop(TIME, None)
     metrics = {}
-    for name, held in told.items():
+    for name, text in row.items():
         what = NO_METRICS.get(name.lower())
-        if what is None and held is not None:
-            metrics[name] = held
+        if what is None and text is not None:
+            metrics[name] = text
         elif what is not None and f"{name}: {what}" not in run.left_out:
             run.left_out.append(f"{name}: {what}")
     at = float(moment) if isinstance(moment, (int, float)) and math.isfinite(moment) else None
@@ -238,8 +238,8 @@ def value(text: str, has_comma: bool = False) -> Any:
         return whole(float(text)) if "." not in text and "n" not in text else float(text)
     except ValueError:
         try:
-            found = ast.literal_eval(text)
+            literal = ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return text
-        is_single = isinstance(found, list) and len(found) == 1
-        return found[0] if is_single and isinstance(found[0], (int, float)) else found
+        is_single = isinstance(literal, list) and len(literal) == 1
+        return literal[0] if is_single and isinstance(literal[0], (int, float)) else literal

@@ -64,8 +64,8 @@ def trainings(tables: Sequence[Table]) -> Iterator[Training]:
             f"{paths} holds no dataflow's own tables; give the dumps of its schemas along with it"
         )
     claimed: set[str | None] = set()
-    for one in series:
-        for training in _Dataflow(one, _tasks(_fixed(one[0].path, tables))).trainings():
+    for item in series:
+        for training in _Dataflow(item, _tasks(_fixed(item[0].path, tables))).trainings():
             claimed.add(training.tags.get("exec_tag"))
             yield training
     yield from _untrained(tables, series, claimed)
@@ -84,8 +84,8 @@ def _series(tables: Iterable[Table]) -> Iterator[list[Table]]:
     """The tables of each schema together; a file may hold several dumps of one, one by one."""
     open_series: dict[str, list[Table]] = {}
     for table in tables:
-        held = open_series.setdefault(table.schema, [])
-        if any(one.name == table.name for one in held):
+        open_tables = open_series.setdefault(table.schema, [])
+        if any(table_held.name == table.name for table_held in open_tables):
             yield open_series[table.schema]
             open_series[table.schema] = []
         open_series[table.schema].append(table)
@@ -93,9 +93,9 @@ def _series(tables: Iterable[Table]) -> Iterator[list[Table]]:
 
 
 def _tasks(tables: Sequence[Table]) -> dict[int, Task]:
-    found: dict[int, Task] = {}
+    tasks: dict[int, Task] = {}
     by_name: dict[str, list[Row]] = {}
-    for table in (one for one in tables if one.schema == "public"):
+    for table in (public for public in tables if public.schema == "public"):
         by_name.setdefault(table.name, []).extend(table.rows)
     times = {row["task_id"]: row for row in by_name.get("performance", [])}
     dataflows = {row["id"]: row["tag"] for row in by_name.get("dataflow", [])}
@@ -104,14 +104,14 @@ def _tasks(tables: Sequence[Table]) -> dict[int, Task]:
     }
     for row in by_name.get("task", []):
         time = times.get(row["id"], {})
-        found[row["id"]] = Task(
+        tasks[row["id"]] = Task(
             row.get("df_exec"),
             of_step.get(row.get("dt_id")),
             _status(row.get("status")),
             time.get("starttime"),
             time.get("endtime"),
         )
-    return found
+    return tasks
 
 
 def _status(text: str | None) -> str | None:
@@ -125,7 +125,7 @@ def _untrained(
     claimed: set[str | None],
 ) -> Iterator[Training]:
     """Executions that came to no training, of the dataflows whose tables are there."""
-    names = {one[0].schema: one[0].path for one in series}
+    names = {item[0].schema: item[0].path for item in series}
     for table in tables:
         if table.schema != "public" or table.name != "dataflow_execution":
             continue
@@ -164,13 +164,13 @@ class _Dataflow:
         settings, runs = self.rows(SETTINGS), _cut(self.rows(EPOCHS))
         if len(runs) != len(settings):
             runs = self._matched(settings, runs)
-        found = [
+        of_dataflow = [
             self._training(setting, rows) for setting, rows in zip(settings, runs, strict=True)
         ]
         task_of = [_task(row, rows) for row, rows in zip(settings, runs, strict=True)]
         shared = {task for task, times in Counter(task_of).items() if times > 1}
         starts = [_first_moment(row, rows) for row, rows in zip(settings, runs, strict=True)]
-        for place, training in enumerate(found):
+        for place, training in enumerate(of_dataflow):
             window = (starts[place], next((s for s in starts[place + 1 :] if s), None))
             before = (starts[place - 1] if place else None, starts[place])
             if task_of[place] not in shared:
@@ -178,7 +178,7 @@ class _Dataflow:
             self._adaptations(training, runs[place], window)
             self._tests(training, runs[place], window)
             self._steps(training, before)
-        yield from found
+        yield from of_dataflow
 
     def _matched(self, settings: list[Row], runs: list[list[Row]]) -> list[list[Row]]:
         """Runs by the task of their settings, where some of either are missing."""
@@ -256,17 +256,17 @@ class _Dataflow:
             training.repairs.append(f"times of tasks lie {offset / 3600:g} h from UTC")
 
     def _adaptations(self, training: Training, rows: list[Row], window: Window) -> None:
-        found = self._of_run(ADAPTATIONS, "adaptation_task_id", rows, window)
+        adaptations = self._of_run(ADAPTATIONS, "adaptation_task_id", rows, window)
         old = training.params.get("learning_rate")
-        for row in found:
+        for row in adaptations:
             new = single_precision(row["new_lrate"])
             if new != old:
                 at = naive_iso(_stamp(row))
                 training.changes.append(Change(int(_epoch(row)), "learning_rate", old, new, at))
             old = new
-        if len(training.changes) < len(found):
+        if len(training.changes) < len(adaptations):
             training.repairs.append(
-                f"{len(found)} adaptations repeat {len(training.changes)} changes of the "
+                f"{len(adaptations)} adaptations repeat {len(training.changes)} changes of the "
                 "learning rate"
             )
 
@@ -284,14 +284,14 @@ class _Dataflow:
 
     def _of_run(self, names: Sequence[str], key: str, rows: list[Row], window: Window) -> list[Row]:
         """Rows of another table that belong to a run: by their task, else by their time."""
-        found = self.rows(names)
+        table_rows = self.rows(names)
         mine = {row.get(key) for row in rows} - {None}
         if len(mine) == 1 and not self._is_shared(key, mine):
-            return [row for row in found if row.get(key) in mine]
+            return [row for row in table_rows if row.get(key) in mine]
         begin, end = window
         if begin is None:
-            return found if len(self.rows(SETTINGS)) == 1 else []
-        return [row for row in found if _within(_as_float(_stamp(row)), begin, end)]
+            return table_rows if len(self.rows(SETTINGS)) == 1 else []
+        return [row for row in table_rows if _within(_as_float(_stamp(row)), begin, end)]
 
     def _is_shared(self, key: str, mine: set[Any]) -> bool:
         runs = _cut(self.rows(EPOCHS))
@@ -312,11 +312,11 @@ class _Dataflow:
                     continue
                 owner = next((key for key in row if key.endswith("_task_id")), name)
                 step = steps.setdefault(owner, Step(owner.removesuffix("_task_id")))
-                told = {k: v for k, v in _own(row).items() if not k.endswith("timestamp")}
-                step.attributes |= told
+                attributes = {k: v for k, v in _own(row).items() if not k.endswith("timestamp")}
+                step.attributes |= attributes
                 # The direction in data_dependency is not to be trusted; the names' is.
                 side = step.inputs if name.startswith("i") else step.outputs
-                side.append(Item(name, told))
+                side.append(Item(name, attributes))
                 step.started_at = min(filter(None, (step.started_at, utc(moment))))
                 step.ended_at = max(filter(None, (step.ended_at, utc(moment))))
         training.steps = list(steps.values())
@@ -344,12 +344,12 @@ def _task(settings: Row, rows: list[Row]) -> int | None:
 
 
 def _epochs(rows: list[Row], repairs: list[str]) -> list[Epoch]:
-    found, lost = [], 0
+    epochs, lost = [], 0
     for place, row in enumerate(rows):
-        told = _epoch(row)
-        if told != place:
+        epoch = _epoch(row)
+        if epoch != place:
             repairs.append(
-                f"line {row[LINE]}: epoch {whole(told)} is taken for {place}, by the order of rows"
+                f"line {row[LINE]}: epoch {whole(epoch)} is taken for {place}, by the order of rows"
             )
         measured = _measured(row)
         lost += sum(value is None for value in measured.values())
@@ -357,10 +357,10 @@ def _epochs(rows: list[Row], repairs: list[str]) -> list[Epoch]:
         stamp = _as_float(_stamp(row))
         started = stamp - seconds if stamp is not None and seconds is not None else None
         metrics = {name: value for name, value in measured.items() if value is not None}
-        found.append(Epoch(metrics, place, started, seconds))
+        epochs.append(Epoch(metrics, place, started, seconds))
     if lost:
         repairs.append(f"{lost} values of {SENTINEL:.0f} or null are taken for none")
-    return found
+    return epochs
 
 
 def _hyperparameters(row: Row, repairs: list[str]) -> Row:
@@ -410,8 +410,8 @@ def _within(moment: float | None, begin: float, end: float | None) -> bool:
 
 
 def _as_float(text: Any) -> float | None:
-    found = number(text)
-    return None if found is None else float(found)
+    parsed = number(text)
+    return None if parsed is None else float(parsed)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -104,88 +104,92 @@ class _Document:
             ),
             tag,
         )
-        found = Training(
+        training = Training(
             FORMAT, self.path, _local(execution), label, has_run=False, tags={"exec_tag": tag}
         )
-        found.repairs += self.repairs
-        found.execution |= self._agents_of(execution)
+        training.repairs += self.repairs
+        training.execution |= self._agents_of(execution)
         for part in parts:
             step = self.activities[part].get("dt_tag", _local(part))
-            inputs = [self.entities[one] for activity, one in self.used if activity == part]
-            outputs = [self.entities[one] for activity, one in self.made if activity == part]
+            inputs = [self.entities[entity] for activity, entity in self.used if activity == part]
+            outputs = [self.entities[entity] for activity, entity in self.made if activity == part]
             if step in TRAINING:
-                self._fill(found, inputs, outputs)
+                self._fill(training, inputs, outputs)
             elif step in TESTING:
-                found.tests += self._tests(inputs, outputs)
+                training.tests += self._tests(inputs, outputs)
             else:
-                told = {
-                    name: value for one in (*inputs, *outputs) for name, value in _own(one).items()
+                attributes = {
+                    name: value
+                    for entity in (*inputs, *outputs)
+                    for name, value in _own(entity).items()
                 }
                 before, after = list(map(_item, inputs)), list(map(_item, outputs))
-                found.steps.append(Step(step, told, before, after))
-        return found
+                training.steps.append(Step(step, attributes, before, after))
+        return training
 
     def _agents_of(self, execution: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        agents: dict[str, Any] = {}
         for activity, agent in self.associated:
-            told = self.agents.get(agent, {})
+            attributes = self.agents.get(agent, {})
             if activity == execution:
-                found |= {
-                    column: told[name]
+                agents |= {
+                    column: attributes[name]
                     for name, column in (("email", "user"), ("hostname", "host"))
-                    if told.get(name)
+                    if attributes.get(name)
                 }
-        return found
+        return agents
 
-    def _fill(self, found: Training, inputs: list[Attributes], outputs: list[Attributes]) -> None:
-        found.has_run = True
-        for one in inputs:
-            if one.get("ds_tag") in SETTINGS:
-                found.params |= self._hyperparameters(one, found)
+    def _fill(
+        self, training: Training, inputs: list[Attributes], outputs: list[Attributes]
+    ) -> None:
+        training.has_run = True
+        for entity in inputs:
+            if entity.get("ds_tag") in SETTINGS:
+                training.params |= self._hyperparameters(entity, training)
             else:
-                found.inputs.append(_item(one))
-        found.values = run_values(found.params)
-        found.layer_count = found.params.get("num_layers")
-        epochs = [one for one in outputs if one.get("ds_tag") in EPOCHS]
-        epochs.sort(key=lambda one: one.get("epoch", 0))
+                training.inputs.append(_item(entity))
+        training.values = run_values(training.params)
+        training.layer_count = training.params.get("num_layers")
+        epochs = [entity for entity in outputs if entity.get("ds_tag") in EPOCHS]
+        epochs.sort(key=lambda entity: entity.get("epoch", 0))
         lost = 0
-        for one in epochs:
-            metrics = _metrics(one)
+        for entity in epochs:
+            metrics = _metrics(entity)
             lost += sum(value is None for value in metrics.values())
-            found.epochs.append(
+            training.epochs.append(
                 Epoch(
                     {name: value for name, value in metrics.items() if value is not None},
-                    int(one["epoch"]),
+                    int(entity["epoch"]),
                     None,
-                    number(one.get("elapsed_time")),
+                    number(entity.get("elapsed_time")),
                 )
             )
         if lost:
-            found.repairs.append(f"{lost} values of {SENTINEL:.0f} are taken for none")
-        found.outputs = [_item(one) for one in outputs if one not in epochs]
+            training.repairs.append(f"{lost} values of {SENTINEL:.0f} are taken for none")
+        training.outputs = [_item(entity) for entity in outputs if entity not in epochs]
 
-    def _hyperparameters(self, one: Attributes, found: Training) -> Attributes:
+    def _hyperparameters(self, entity: Attributes, training: Training) -> Attributes:
         params = {}
-        for name, value in _own(one).items():
+        for name, value in _own(entity).items():
             if isinstance(value, float):
                 short = single_precision(value)
                 if short != value:
-                    found.repairs.append(f"{name} {value} is {short} in 32 bits")
+                    training.repairs.append(f"{name} {value} is {short} in 32 bits")
                 value = whole(short)
             params[name] = value
         return params
 
     def _tests(self, inputs: list[Attributes], outputs: list[Attributes]) -> list[Test]:
-        data = next((one for one in inputs if one.get("ds_tag") == "otestset"), None)
+        data = next((entity for entity in inputs if entity.get("ds_tag") == "otestset"), None)
         return [
             Test(
-                {name: value for name, value in _metrics(one).items() if value is not None},
-                naive_iso(one.get("timestamp")),
+                {name: value for name, value in _metrics(entity).items() if value is not None},
+                naive_iso(entity.get("timestamp")),
                 None,
                 _item(data) if data else None,
             )
-            for one in outputs
-            if one.get("ds_tag") in TESTS
+            for entity in outputs
+            if entity.get("ds_tag") in TESTS
         ]
 
 
@@ -218,5 +222,5 @@ def _local(name: str) -> str:
 
 
 def _part(document: dict[str, Any], part: str) -> dict[str, Any]:
-    found = document.get(part, {})
-    return found if isinstance(found, dict) else {}
+    elements = document.get(part, {})
+    return elements if isinstance(elements, dict) else {}

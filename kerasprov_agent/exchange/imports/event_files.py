@@ -41,20 +41,20 @@ class Events:
 
 def load(path: str) -> Events:
     """Read a file; of one that breaks off, what comes before that. Raises `KerasProvError`."""
-    found = Events(path)
+    events = Events(path)
     with open(path, "rb") as file:
         head = file.read(2)
     if not head:
-        found.problem = "it is empty"
-        return found
+        events.problem = "it is empty"
+        return events
     if head == GZIP:
-        found.problem = "it is compressed; unpack it with gunzip"
-        return found
+        events.problem = "it is compressed; unpack it with gunzip"
+        return events
     records, is_whole = _records(path)
-    read = _read(path, found)
+    read = _read(path, events)
     if not is_whole or read < records:
-        found.problem = f"it breaks off or is damaged after {read} events"
-    return found
+        events.problem = f"it breaks off or is damaged after {read} events"
+    return events
 
 
 def _records(path: str) -> tuple[int, bool]:
@@ -71,7 +71,7 @@ def _records(path: str) -> tuple[int, bool]:
     return count, place == size
 
 
-def _read(path: str, found: Events) -> int:
+def _read(path: str, events: Events) -> int:
     """Add what a file tells; returns how many events it had."""
     _without_tensorflow()
     try:
@@ -91,26 +91,26 @@ def _read(path: str, found: Events) -> int:
     try:
         for event in EventFileLoader(path).Load():
             count += 1
-            if found.first is None or event.wall_time < found.first:
-                found.first = event.wall_time
+            if events.first is None or event.wall_time < events.first:
+                events.first = event.wall_time
             for value in event.summary.value:
                 plugin = value.metadata.plugin_data
                 kind = kinds.setdefault(value.tag, plugin.plugin_name)
                 if kind == "scalars":
                     number = float(tensor_util.make_ndarray(value.tensor).item())
-                    found.scalars.append((value.tag, Point(event.step, event.wall_time, number)))
+                    events.scalars.append((value.tag, Point(event.step, event.wall_time, number)))
                 elif value.tag == metadata.SESSION_START_INFO_TAG:
-                    told = metadata.parse_session_start_info_plugin_data(plugin.content)
-                    found.started = told.start_time_secs or None
-                    found.hyperparameters |= {
-                        name: _plain(held) for name, held in sorted(told.hparams.items())
+                    info = metadata.parse_session_start_info_plugin_data(plugin.content)
+                    events.started = info.start_time_secs or None
+                    events.hyperparameters |= {
+                        name: _plain(setting) for name, setting in sorted(info.hparams.items())
                     }
                 elif value.tag == metadata.SESSION_END_INFO_TAG:
-                    told = metadata.parse_session_end_info_plugin_data(plugin.content)
-                    found.status = STATUS.get(told.status)
-                    found.ended = told.end_time_secs or None
+                    info = metadata.parse_session_end_info_plugin_data(plugin.content)
+                    events.status = STATUS.get(info.status)
+                    events.ended = info.end_time_secs or None
                 elif kind != metadata.PLUGIN_NAME:
-                    found.others[value.tag] = None
+                    events.others[value.tag] = None
     except damages:
         return count
     return count
@@ -128,5 +128,5 @@ def _without_tensorflow() -> None:
 def _plain(value: Any) -> Any:
     """A value of a protocol buffer as Python has it."""
     kind = value.WhichOneof("kind")
-    found = getattr(value, kind) if kind else None
-    return whole(found) if isinstance(found, float) else found
+    value_of = getattr(value, kind) if kind else None
+    return whole(value_of) if isinstance(value_of, float) else value_of

@@ -177,7 +177,7 @@ def run_values(params: dict[str, Any]) -> dict[str, Any]:
 
     `BATCH_SIZE` is `batch_size`, and `adam` is Adam; the parameters keep the words of the source.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     folded = {name.lower().replace(" ", "_"): value for name, value in params.items()} | params
     for column, names in HYPERPARAMETERS.items():
         value = next((folded[name] for name in names if folded.get(name) is not None), None)
@@ -190,14 +190,14 @@ def run_values(params: dict[str, Any]) -> dict[str, Any]:
         if column in WHOLE and value is not None:
             value = int(value) if value == int(value) else None
         if value is not None:
-            found[column] = value
-    return found
+            values[column] = value
+    return values
 
 
 def optimizer_class(name: str | None) -> str | None:
     """The name of Keras' class, however it is written; another name as it is."""
     folded = (name or "").lower()
-    return next((one for one in OPTIMIZERS if one.lower() == folded), name)
+    return next((name_of for name_of in OPTIMIZERS if name_of.lower() == folded), name)
 
 
 def number(value: Any) -> float | int | None:
@@ -252,7 +252,9 @@ def finish(training: Training) -> Training:
                 del epoch.metrics[name]
     training.repairs += [f"{old} is called {new}" for old, new in renamed.items()]
     rates = [
-        (one.number, one.learning_rate) for one in training.epochs if one.learning_rate is not None
+        (epoch.number, epoch.learning_rate)
+        for epoch in training.epochs
+        if epoch.learning_rate is not None
     ]
     for (_, old), (epoch_number, new) in pairwise(rates):
         if new != old:

@@ -17,9 +17,13 @@ def read(path: str, document: Any) -> Iterator[Training]:
     inner = document.get("history") if isinstance(document, dict) else None
     params = document.get("params") if isinstance(document, dict) else None
     curves = _curves(inner if isinstance(inner, dict) else document)
-    told = document.get("epoch") if isinstance(inner, dict) else None
+    listed = document.get("epoch") if isinstance(inner, dict) else None
     count = max(map(len, curves.values()))
-    numbers = [one for one in told if isinstance(one, int)] if isinstance(told, list) else []
+    numbers = (
+        [number_of for number_of in listed if isinstance(number_of, int)]
+        if isinstance(listed, list)
+        else []
+    )
     if len(set(numbers)) != count:
         numbers = list(range(count))
     epochs = [
@@ -65,14 +69,14 @@ def is_history(document: Any) -> bool:
 
 def _curves(document: Any) -> dict[str, list[Any]]:
     """Lists of numbers by their names; pandas writes dictionaries by row in their place."""
-    found = {}
+    curves = {}
     for name, values in document.items():
-        held = list(values.values()) if isinstance(values, dict) else values
-        is_numbers = isinstance(held, list) and all(
-            one is None or isinstance(one, (int, float, str, list)) for one in held
+        listed = list(values.values()) if isinstance(values, dict) else values
+        is_numbers = isinstance(listed, list) and all(
+            item is None or isinstance(item, (int, float, str, list)) for item in listed
         )
-        if is_numbers and held and not isinstance(name, int):
-            numbers = [value(one) if isinstance(one, str) else one for one in held]
-            if all(one is None or isinstance(one, (int, float, list)) for one in numbers):
-                found[str(name)] = numbers
-    return found
+        if is_numbers and listed and not isinstance(name, int):
+            numbers = [value(item) if isinstance(item, str) else item for item in listed]
+            if all(item is None or isinstance(item, (int, float, list)) for item in numbers):
+                curves[str(name)] = numbers
+    return curves

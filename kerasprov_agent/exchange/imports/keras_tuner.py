@@ -19,17 +19,17 @@ LEVELS = 2
 
 def folders(path: str) -> list[str]:
     """The folders of searches in a folder, down to two levels."""
-    found = []
+    folders_found = []
     for folder, below, files in os.walk(path):
         below.sort()
         is_search = ORACLE in files or any(
             os.path.isfile(os.path.join(folder, name, TRIAL)) for name in below
         )
         if is_search:
-            found.append(folder)
+            folders_found.append(folder)
         if is_search or os.path.relpath(folder, path).count(os.sep) >= LEVELS - 1:
             below.clear()
-    return found
+    return folders_found
 
 
 def read(path: str) -> Iterator[Training | Unread]:
@@ -52,11 +52,13 @@ def _search(folder: str) -> Iterator[Training | Unread]:
         if not os.path.isfile(path):
             continue
         try:
-            told = _read(path)
-            trials.append(_trial(name, told))
+            trial_state = _read(path)
+            trials.append(_trial(name, trial_state))
             metrics |= {
-                metric: held.get("direction")
-                for metric, held in ((told.get("metrics") or {}).get("metrics") or {}).items()
+                metric: observations.get("direction")
+                for metric, observations in (
+                    (trial_state.get("metrics") or {}).get("metrics") or {}
+                ).items()
             }
         except (ValueError, OSError, AttributeError, TypeError) as exc:
             yield Unread(FORMAT, path, f"it is damaged: {exc}")
@@ -84,19 +86,19 @@ def _search(folder: str) -> Iterator[Training | Unread]:
 
 def _read(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
-        found = json.load(file)
-    if not isinstance(found, dict):
+        content = json.load(file)
+    if not isinstance(content, dict):
         raise ValueError("it holds no object")
-    return found
+    return content
 
 
-def _trial(folder: str, told: dict[str, Any]) -> Trial:
-    score, step = told.get("score"), told.get("best_step")
+def _trial(folder: str, trial_state: dict[str, Any]) -> Trial:
+    score, step = trial_state.get("score"), trial_state.get("best_step")
     return Trial(
-        str(told.get("trial_id", folder.removeprefix("trial_"))),
-        STATUS.get(str(told.get("status"))),
+        str(trial_state.get("trial_id", folder.removeprefix("trial_"))),
+        STATUS.get(str(trial_state.get("status"))),
         score if isinstance(score, (int, float)) else None,
-        dict((told.get("hyperparameters") or {}).get("values") or {}),
+        dict((trial_state.get("hyperparameters") or {}).get("values") or {}),
         step if isinstance(step, int) else None,
-        told.get("message"),
+        trial_state.get("message"),
     )

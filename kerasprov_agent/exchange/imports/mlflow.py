@@ -93,13 +93,13 @@ def read_folder(path: str) -> Iterator[Training | Unread]:
     for folder in _folders(path):
         try:
             run = _filed(folder)
-            found = _training(run, os.path.realpath(folder)) if run else None
+            training = _training(run, os.path.realpath(folder)) if run else None
         except (KeyError, TypeError, ValueError, OverflowError, OSError) as exc:
             reason = f"it is not as MLflow writes a run: {exc!r}"
             yield Unread(FORMAT, os.path.realpath(folder), reason)
             continue
-        if found:
-            yield found
+        if training:
+            yield training
 
 
 def _opened(path: str) -> sqlite3.Connection:
@@ -125,8 +125,10 @@ def _stored(connection: sqlite3.Connection) -> Iterator[Run]:
         )
         pairs = "SELECT key, value FROM {} WHERE run_uuid = ?"
         series: dict[str, list[Point]] = {}
-        for name, held, at, step in points:
-            point = Point(step or 0, at / 1000 if at else None, math.nan if held is None else held)
+        for name, value_text, at, step in points:
+            point = Point(
+                step or 0, at / 1000 if at else None, math.nan if value_text is None else value_text
+            )
             series.setdefault(name, []).append(point)
         yield Run(
             row["run_uuid"],
@@ -144,14 +146,14 @@ def _stored(connection: sqlite3.Connection) -> Iterator[Run]:
 
 def _folders(path: str) -> list[str]:
     """The folders of runs in a folder, down to some levels. Git keeps no empty `metrics`."""
-    found = []
+    folders = []
     for depth, (folder, below, files) in _levels(path):
         if "meta.yaml" in files and (depth == LEVELS or _is_run(folder, below)):
-            found.append(folder)
+            folders.append(folder)
             below.clear()
         elif depth == LEVELS:
             below.clear()
-    return sorted(found)
+    return sorted(folders)
 
 
 def _is_run(folder: str, below: list[str]) -> bool:
@@ -205,10 +207,10 @@ def _meta(path: str) -> dict[str, Any]:
         raise KerasProvError("a folder of MLflow needs PyYAML: pip install pyyaml") from exc
     try:
         with open(path, encoding="utf-8") as file:
-            found = yaml.safe_load(file)
+            content = yaml.safe_load(file)
     except yaml.YAMLError as exc:
         raise ValueError(f"{path} is no valid YAML: {' '.join(str(exc).split())}") from exc
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _texts(folder: str) -> Iterator[tuple[str, str]]:
@@ -223,7 +225,7 @@ def _texts(folder: str) -> Iterator[tuple[str, str]]:
 
 def _training(run: Run, path: str) -> Training:
     unknown = run.tags.get(UNKNOWN, "").split(", ")
-    told = {
+    values_told = {
         key: value
         for key, value in run.tags.items()
         if not key.startswith(("mlflow.", "kerasprov."))
@@ -235,7 +237,7 @@ def _training(run: Run, path: str) -> Training:
         for key, value in run.params.items()
     }
     values = run_values(params)
-    found = sort_out(run.series, values.get("epochs_planned"))
+    sorted_points = sort_out(run.series, values.get("epochs_planned"))
     return finish(
         Training(
             FORMAT,
@@ -248,12 +250,12 @@ def _training(run: Run, path: str) -> Training:
             parent_key=run.tags.get("mlflow.parentRunId"),
             values=values,
             execution=execution,
-            tags={**told, **({"experiment": run.experiment} if run.experiment else {})},
+            tags={**values_told, **({"experiment": run.experiment} if run.experiment else {})},
             params=params,
-            epochs=found.epochs,
-            tests=found.tests,
-            repairs=found.repairs,
-            left_out=run.left_out + found.left_out,
+            epochs=sorted_points.epochs,
+            tests=sorted_points.tests,
+            repairs=sorted_points.repairs,
+            left_out=run.left_out + sorted_points.left_out,
             own_id=run.tags.get(OWN_ID),
         )
     )

@@ -66,12 +66,12 @@ class _Reader:
         while self.at < len(self.lines):
             line = self.lines[self.at].strip()
             self.at += 1
-            if found := _SCHEMA.match(line):
-                self.schema = found[1]
-            elif found := _TABLE.match(line):
-                self._declaration(found[1] or self.schema, found[2])
-            elif found := _COPY.match(line):
-                yield self._copy(found)
+            if match := _SCHEMA.match(line):
+                self.schema = match[1]
+            elif match := _TABLE.match(line):
+                self._declaration(match[1] or self.schema, match[2])
+            elif match := _COPY.match(line):
+                yield self._copy(match)
 
     def _declaration(self, schema: str, name: str) -> None:
         columns = []
@@ -81,12 +81,12 @@ class _Reader:
             self.at += 1
         self.columns[schema, name] = columns
 
-    def _copy(self, found: re.Match[str]) -> Table:
-        declared, schema, name = int(found[1]), found[2] or self.schema, found[3]
+    def _copy(self, match: re.Match[str]) -> Table:
+        declared, schema, name = int(match[1]), match[2] or self.schema, match[3]
         columns = self.columns.get((schema, name))
         if columns is None:
             raise self._wrong(f"no CREATE TABLE {name} before this COPY", self.at)
-        delimiter = (found[4] or "|").replace("\\t", "\t")
+        delimiter = (match[4] or "|").replace("\\t", "\t")
         table = Table(self.path, schema, name)
         while self.at < len(self.lines):
             line = self.lines[self.at]
@@ -139,8 +139,8 @@ def _split(line: str, delimiter: str | None) -> list[tuple[str, bool]]:
 
 
 def _unescaped(text: str) -> str:
-    def one(found: re.Match[str]) -> str:
-        code = found[1]
+    def one(match: re.Match[str]) -> str:
+        code = match[1]
         return chr(int(code, 8)) if len(code) == 3 else _ESCAPED.get(code, code)
 
     return _ESCAPE.sub(one, text)

@@ -50,12 +50,12 @@ def sort_out(
 
     planned: how many epochs were asked for. sure: names of series that are by epoch.
     """
-    found = Sorted()
+    result = Sorted()
     ordinary = {name: points for name, points in series.items() if not name.startswith(SYSTEM)}
     machine = [name for name in series if name not in ordinary]
     if machine:
-        found.left_out.append(f"measurements of the machine: {listed(machine)}")
-    ordinary = _numbered(ordinary, found)
+        result.left_out.append(f"measurements of the machine: {listed(machine)}")
+    ordinary = _numbered(ordinary, result)
     known = [name for name in sure if name in ordinary]
     axis = _axis(ordinary, planned, known)
     by_epoch = {
@@ -70,16 +70,16 @@ def sort_out(
         if len(points) == 1:
             single[name] = points[0].value
         else:
-            found.left_out.append(f"not by epoch: {name}, {len(points)} points")
+            result.left_out.append(f"not by epoch: {name}, {len(points)} points")
     if single:
         moments = [ordinary[name][0].at for name in single]
         last = max((at for at in moments if at is not None), default=None)
-        found.tests.append(Test(single, at=None if last is None else utc(last)))
-    _make_epochs(by_epoch, found)
-    return found
+        result.tests.append(Test(single, at=None if last is None else utc(last)))
+    _make_epochs(by_epoch, result)
+    return result
 
 
-def _numbered(series: Mapping[str, Series], found: Sorted) -> dict[str, Series]:
+def _numbered(series: Mapping[str, Series], result: Sorted) -> dict[str, Series]:
     """Of metrics that were logged without steps, the points are numbered in their order."""
     without = [
         name
@@ -87,9 +87,9 @@ def _numbered(series: Mapping[str, Series], found: Sorted) -> dict[str, Series]:
         if len(points) > 1 and len({point.step for point in points}) == 1
     ]
     if without:
-        found.repairs.append(f"no steps were given, points are numbered: {listed(without)}")
+        result.repairs.append(f"no steps were given, points are numbered: {listed(without)}")
     return {
-        name: [Point(place, one.at, one.value) for place, one in enumerate(points)]
+        name: [Point(place, point.at, point.value) for place, point in enumerate(points)]
         if name in without
         else points
         for name, points in series.items()
@@ -106,15 +106,15 @@ def _axis(series: Mapping[str, Series], planned: int | None, sure: Sequence[str]
         if not NOT_BY_EPOCH.search(name)
     }
     if planned is not None:
-        fitting = [one for one in steps.values() if len(one) == planned]
+        fitting = [points_of for points_of in steps.values() if len(points_of) == planned]
         # A single value may be a result as well: one epoch has a loss.
         if fitting and (planned > 1 or any(name in ("loss", "val_loss") for name in steps)):
             return list(Counter(fitting).most_common(1)[0][0])
-    several = {name: one for name, one in steps.items() if len(one) > 1}
-    validating = {name: one for name, one in several.items() if name.startswith("val_")}
+    several = {name: points_of for name, points_of in steps.items() if len(points_of) > 1}
+    validating = {name: points_of for name, points_of in several.items() if name.startswith("val_")}
     counted = Counter(list((validating or several).values()))
     # Of several clocks that as many metrics go by, epochs are the slowest.
-    ways = sorted((-count, len(one), one) for one, count in counted.items())
+    ways = sorted((-count, len(points_of), points_of) for points_of, count in counted.items())
     return list(ways[0][2]) if ways else []
 
 
@@ -131,27 +131,29 @@ def _is_by_epoch(name: str, points: Series, axis: Sequence[int]) -> bool:
     return max(gaps) == min(gaps) and steps[-1] + gaps[0] > axis[-1]
 
 
-def _make_epochs(by_epoch: Mapping[str, Series], found: Sorted) -> None:
+def _make_epochs(by_epoch: Mapping[str, Series], result: Sorted) -> None:
     """The epochs, each with the time since the one before; of several values the last counts."""
     metrics: dict[int, dict[str, Any]] = {}
-    again = sum(len(points) - len({one.step for one in points}) for points in by_epoch.values())
+    again = sum(
+        len(points) - len({of_series.step for of_series in points}) for points in by_epoch.values()
+    )
     if again:
-        found.left_out.append(f"{again} earlier values of the same epochs")
+        result.left_out.append(f"{again} earlier values of the same epochs")
     ends: dict[int, float] = {}
     for name, points in by_epoch.items():
         for point in points:
             metrics.setdefault(point.step, {})[name] = point.value
             if point.at is not None:
                 ends[point.step] = max(point.at, ends.get(point.step, point.at))
-    found.last_at = max(ends.values(), default=None)
+    result.last_at = max(ends.values(), default=None)
     for number in sorted(metrics):
         epoch = Epoch(metrics[number], number)
         before, end = ends.get(number - 1), ends.get(number)
         if before is not None and end is not None and end > before:
             epoch.started_at, epoch.seconds = before, end - before
-        found.epochs.append(epoch)
-    if any(epoch.seconds is not None for epoch in found.epochs):
-        found.repairs.append("times of epochs are those between their points")
+        result.epochs.append(epoch)
+    if any(epoch.seconds is not None for epoch in result.epochs):
+        result.repairs.append("times of epochs are those between their points")
 
 
 def listed(names: Sequence[str]) -> str:

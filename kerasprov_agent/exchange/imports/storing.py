@@ -37,11 +37,11 @@ def operations(
 
 def measure(training: Training) -> tuple[str, int]:
     """A hash of all that would be stored, wherever the source lies, and how many values it is."""
-    found = list(operations(replace(training, path=""), ""))
-    told = json.dumps(found, sort_keys=True, default=str)
-    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()
-    rows = [row for _, table, row, _ in found if table != "import"]
-    metrics = [metrics for what, _, _, metrics in found if what == "measured"]
+    described = list(operations(replace(training, path=""), ""))
+    text = json.dumps(described, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    rows = [row for _, table, row, _ in described if table != "import"]
+    metrics = [metrics for what, _, _, metrics in described if what == "measured"]
     amount = sum(value is not None for row in [*rows, *metrics] for value in row.values())
     return digest, amount
 
@@ -62,44 +62,46 @@ class _Rows:
         self._entities: dict[str, str] = {}
 
     def all(self) -> Iterator[Operation]:
-        found = self.found
+        training = self.found
         yield insert("execution", self._execution_row())
         yield insert(
             "import",
             {
                 "execution_id": self.execution,
-                "format": found.format,
-                "path": found.path,
+                "format": training.format,
+                "path": training.path,
                 "imported_at": self.imported_at,
-                "repairs": _json(found.repairs),
-                "left_out": _json(found.left_out),
+                "repairs": _json(training.repairs),
+                "left_out": _json(training.left_out),
                 "digest": self.digest,
                 "amount": self.amount,
-                "covers": _json([execution_id(found.format, key) for key in found.former_keys]),
+                "covers": _json(
+                    [execution_id(training.format, key) for key in training.former_keys]
+                ),
             },
         )
-        if found.search is not None:
-            yield from self._search(found.search)
-        if found.has_run:
+        if training.search is not None:
+            yield from self._search(training.search)
+        if training.has_run:
             yield from self._training()
-        for number, step in enumerate(found.steps, 1):
+        for number, step in enumerate(training.steps, 1):
             yield from self._step(f"{self.execution}#step-{number}", step)
-        for number, test in enumerate(found.tests, 1):
+        for number, test in enumerate(training.tests, 1):
             yield from self._test(f"{self.execution}#evaluate-{number}", test)
 
     def _execution_row(self) -> dict[str, Any]:
-        found = self.found
+        training = self.found
         return {
             "id": self.execution,
-            "label": found.label,
+            "label": training.label,
             "kind": "import",
-            "tags": _json(found.tags),
-            "status": found.status,
+            "tags": _json(training.tags),
+            "status": training.status,
             # A program began no later than what it did.
-            "started_at": min(_like(found.started_at, self._moments("started_at"))),
-            "ended_at": max(_like(found.ended_at, self._moments("ended_at"))),
+            "started_at": min(_like(training.started_at, self._moments("started_at"))),
+            "ended_at": max(_like(training.ended_at, self._moments("ended_at"))),
             "agent_version": __version__,
-            **found.execution,
+            **training.execution,
         }
 
     def _moments(self, name: str) -> Iterator[str | None]:
@@ -141,54 +143,60 @@ class _Rows:
             )
 
     def _training(self) -> Iterator[Operation]:
-        found = self.found
+        training = self.found
         architecture = None
-        if found.layers or found.layer_count is not None:
+        if training.layers or training.layer_count is not None:
             architecture = yield from self._architecture()
-        parent = found.parent_key
+        parent = training.parent_key
         yield insert(
             "run",
             {
                 "id": self.run,
                 "execution_id": self.execution,
-                "parent_id": parent and f"{execution_id(found.format, parent)}#fit-1",
+                "parent_id": parent and f"{execution_id(training.format, parent)}#fit-1",
                 "kind": "fit",
-                "label": found.label,
+                "label": training.label,
                 "architecture_id": architecture,
-                "status": found.status,
-                "started_at": found.started_at,
-                "ended_at": found.ended_at,
-                "epochs_finished": len(found.epochs),
+                "status": training.status,
+                "started_at": training.started_at,
+                "ended_at": training.ended_at,
+                "epochs_finished": len(training.epochs),
                 **({} if self.number is None else {"number": self.number}),
-                **found.values,
+                **training.values,
             },
         )
-        yield from rows.params(self.run, "import", {k: _value(v) for k, v in found.params.items()})
-        for position, change in enumerate(found.changes):
+        yield from rows.params(
+            self.run, "import", {k: _value(v) for k, v in training.params.items()}
+        )
+        for position, change in enumerate(training.changes):
             row: dict[str, Any] = {"epoch": change.epoch, "at": change.at, "name": change.name}
             row |= {"old": change.old, "new": change.new}
             yield insert("change", {"run_id": self.run, "position": position, **row})
-        for epoch in found.epochs:
+        for epoch in training.epochs:
             row = {"epoch": epoch.number, "started_at": epoch.started_at}
             row |= {"run_id": self.run, "whole_seconds": epoch.seconds}
             row |= {"learning_rate": epoch.learning_rate}
             yield measured("epoch", row, epoch.metrics)
-        for item in found.inputs:
+        for item in training.inputs:
             entity = yield from self._entity(item)
             yield rows.used(self.run, entity, item.role or "data", None)
             if item.role in ("training_data", "validation_data"):
                 yield update("run", {f"{item.role}_id": entity}, {"id": self.run})
-        yield from self._made(self.run, found.outputs, found.inputs)
+        yield from self._made(self.run, training.outputs, training.inputs)
 
     def _architecture(self) -> Any:
-        found = self.found
+        training = self.found
         layers = [
-            {"name": one.name, "activation": one.activation, "dropout_rate": one.dropout_rate}
-            for one in found.layers
+            {
+                "name": described.name,
+                "activation": described.activation,
+                "dropout_rate": described.dropout_rate,
+            }
+            for described in training.layers
         ]
-        told = json.dumps([found.layer_count, layers], sort_keys=True)
-        architecture = hashlib.sha256(f"import {told}".encode()).hexdigest()
-        row: dict[str, Any] = {"id": architecture, "layers": found.layer_count}
+        text = json.dumps([training.layer_count, layers], sort_keys=True)
+        architecture = hashlib.sha256(f"import {text}".encode()).hexdigest()
+        row: dict[str, Any] = {"id": architecture, "layers": training.layer_count}
         row |= {"activation": hidden_activation(layers), "dropout": dropout_rate(layers)}
         yield insert("architecture", row)
         for position, layer in enumerate(layers):
@@ -276,10 +284,15 @@ def _value(value: Any) -> Any:
 
 def _like(moment: str | None, others: Iterable[str | None]) -> list[Any]:
     """A moment, and those others that can be compared to it: with a zone, or all without."""
-    told = [one for one in others if one is not None]
+    known = [moment_of for moment_of in others if moment_of is not None]
     if moment is None:
-        return [None] if not told or len({_has_zone(one) for one in told}) > 1 else told
-    return [moment, *(one for one in told if _has_zone(one) == _has_zone(moment))]
+        return (
+            [None] if not known or len({_has_zone(moment_of) for moment_of in known}) > 1 else known
+        )
+    return [
+        moment,
+        *(moment_of for moment_of in known if _has_zone(moment_of) == _has_zone(moment)),
+    ]
 
 
 def _has_zone(moment: str) -> bool:

@@ -43,7 +43,8 @@ def read(path: str) -> Iterator[Training | Unread]:
         parent, name = os.path.split(folder)
         subset = SUBSETS.get(name)
         if subset is None and (
-            parent in folders or any(os.path.isdir(os.path.join(parent, one)) for one in SUBSETS)
+            parent in folders
+            or any(os.path.isdir(os.path.join(parent, child)) for child in SUBSETS)
         ):
             subset = OTHERS.get(name)
         place = folder if subset is None else parent
@@ -92,11 +93,11 @@ class _Segment:
 
     def steps(self) -> dict[str, tuple[int, int]]:
         """The first and the last step of each tag, with its subset."""
-        found: dict[str, tuple[int, int]] = {}
+        ends: dict[str, tuple[int, int]] = {}
         for tag, point in self.scalars:
-            first, last = found.get(self.subset + tag, (point.step, point.step))
-            found[self.subset + tag] = min(first, point.step), max(last, point.step)
-        return found
+            first, last = ends.get(self.subset + tag, (point.step, point.step))
+            ends[self.subset + tag] = min(first, point.step), max(last, point.step)
+        return ends
 
 
 @dataclass
@@ -108,8 +109,8 @@ class _Parts:
     def follows(self, segment: _Segment) -> bool | None:
         """Whether a part goes on exactly where this ends; None: it would go back."""
         last: dict[str, int] = {}
-        for one in self.segments:
-            for tag, (_, step) in one.steps().items():
+        for own in self.segments:
+            for tag, (_, step) in own.steps().items():
                 last[tag] = max(step, last.get(tag, step))
         exact = False
         for tag, (first, _) in segment.steps().items():
@@ -121,27 +122,27 @@ class _Parts:
 
     def shares(self, segment: _Segment) -> bool:
         """Whether a part has tags that this has, too."""
-        return any(segment.steps().keys() & one.steps().keys() for one in self.segments)
+        return any(segment.steps().keys() & own.steps().keys() for own in self.segments)
 
     def overlap(self, segment: _Segment) -> float:
         """Seconds in which both were written; negative: so many lie between them."""
-        start = min(one.start for one in self.segments)
-        end = max(one.end for one in self.segments)
+        start = min(own.start for own in self.segments)
+        end = max(own.end for own in self.segments)
         return min(end, segment.end) - max(start, segment.start)
 
 
 def _segments(subset: str, events: Events) -> list[_Segment]:
     by_epoch = any(tag.startswith(OF_EPOCHS) for tag, _ in events.scalars)
-    found = [_Segment(subset, events, 0)]
+    segments = [_Segment(subset, events, 0)]
     last: dict[str, int] = {}
     for tag, point in events.scalars:
         counts = tag.startswith(OF_EPOCHS) or not by_epoch
         if counts and point.step < last.get(tag, point.step):
-            found.append(_Segment(subset, events, len(found)))
+            segments.append(_Segment(subset, events, len(segments)))
             last.clear()
         last[tag] = point.step
-        found[-1].scalars.append((tag, point))
-    return found
+        segments[-1].scalars.append((tag, point))
+    return segments
 
 
 def _group(folder: str, members: list[tuple[str, str]]) -> Iterator[Training | Unread]:
@@ -163,57 +164,59 @@ def _group(folder: str, members: list[tuple[str, str]]) -> Iterator[Training | U
 
 def _joined(segments: list[_Segment]) -> list[_Parts]:
     """Which parts are of one training: the order of files on the disk does not matter."""
-    found: list[_Parts] = []
+    joined: list[_Parts] = []
     # What was written to validate, or tells settings, belongs to a training that is there already.
     for segment in sorted(
-        segments, key=lambda one: (not one.scalars, bool(one.subset), one.start, one.key)
+        segments, key=lambda part: (not part.scalars, bool(part.subset), part.start, part.key)
     ):
-        parts = _parts_of(segment, segments, found)
+        parts = _parts_of(segment, segments, joined)
         if parts is None:
-            found.append(_Parts([segment]))
+            joined.append(_Parts([segment]))
         else:
             parts.segments.append(segment)
-    return sorted(found, key=lambda parts: min(one.start for one in parts.segments))
+    return sorted(joined, key=lambda parts: min(part.start for part in parts.segments))
 
 
-def _parts_of(segment: _Segment, segments: list[_Segment], found: list[_Parts]) -> _Parts | None:
+def _parts_of(segment: _Segment, segments: list[_Segment], joined: list[_Parts]) -> _Parts | None:
     """The training that a part belongs to; None: another one begins with it."""
     if not segment.scalars:
         unsettled = [
             parts
-            for parts in found
-            if not any(one.events.hyperparameters for one in parts.segments)
+            for parts in joined
+            if not any(part.events.hyperparameters for part in parts.segments)
         ]
         return max(unsettled, key=lambda parts: parts.overlap(segment), default=None)
-    fitting = [parts for parts in found if parts.follows(segment) is not None]
+    fitting = [parts for parts in joined if parts.follows(segment) is not None]
     beside = [
         parts
         for parts in fitting
         if not parts.shares(segment)
-        and (parts.overlap(segment) >= -SLACK or _is_only(segment, segments, found))
+        and (parts.overlap(segment) >= -SLACK or _is_only(segment, segments, joined))
     ]
     if beside:
         return max(beside, key=lambda parts: parts.overlap(segment))
     going_on = [parts for parts in fitting if parts.shares(segment)]
     exactly = [parts for parts in going_on if parts.follows(segment)]
-    latest = [parts for parts in going_on if parts is found[-1]]
+    latest = [parts for parts in going_on if parts is joined[-1]]
     return next(iter(exactly[::-1] or latest), None)
 
 
-def _is_only(segment: _Segment, segments: list[_Segment], found: list[_Parts]) -> bool:
+def _is_only(segment: _Segment, segments: list[_Segment], joined: list[_Parts]) -> bool:
     """Whether a part of validation can belong to one training only, whatever the clocks say."""
-    same = [one for one in segments if one.subset == segment.subset]
-    return bool(segment.subset) and len(found) == len(same) == 1
+    same = [other for other in segments if other.subset == segment.subset]
+    return bool(segment.subset) and len(joined) == len(same) == 1
 
 
 def _main(parts: _Parts) -> _Segment:
     """The part by which a training is known."""
-    return min(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
+    return min(
+        parts.segments, key=lambda segment: (bool(segment.subset), segment.start, segment.key)
+    )
 
 
 def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
     main = _main(parts)
-    segments = sorted(parts.segments, key=lambda one: (bool(one.subset), one.start, one.key))
+    segments = sorted(parts.segments, key=lambda item: (bool(item.subset), item.start, item.key))
     series: dict[str, list[Point]] = {}
     sure: dict[str, None] = {}
     hyperparameters: dict[str, object] = {}
@@ -225,21 +228,23 @@ def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
             if tag.startswith(OF_EPOCHS):
                 sure[name] = None
     values = run_values(hyperparameters)
-    found = sort_out(series, values.get("epochs_planned"), sure)
-    repairs = found.repairs
-    if found.epochs and not sure:
+    result = sort_out(series, values.get("epochs_planned"), sure)
+    repairs = result.repairs
+    if result.epochs and not sure:
         repairs = ["steps are taken for epochs", *repairs]
-    told = [segment.events for segment in segments]
-    started = next((one.started for one in told if one.started is not None), None)
+    events_of = [segment.events for segment in segments]
+    started = next((item.started for item in events_of if item.started is not None), None)
     if started is None:
         # Of the first training in a file the file's own beginning is known.
         started = main.events.first if main.place == 0 else main.start
-    ended = next((one.ended for one in told if one.ended is not None), found.last_at)
-    others = dict.fromkeys(tag for one in told for tag in one.others)
+    ended = next((item.ended for item in events_of if item.ended is not None), result.last_at)
+    others = dict.fromkeys(tag for item in events_of for tag in item.others)
     if others:
-        found.left_out.append(f"no scalars: {listed(list(others))}")
+        result.left_out.append(f"no scalars: {listed(list(others))}")
     problems = [
-        f"{os.path.basename(one.path)}: {one.problem}" for one in told if one.problem is not None
+        f"{os.path.basename(item.path)}: {item.problem}"
+        for item in events_of
+        if item.problem is not None
     ]
     return finish(
         Training(
@@ -247,15 +252,15 @@ def _training(folder: str, parts: _Parts, former_keys: list[str]) -> Training:
             folder,
             main.key,
             os.path.basename(folder),
-            status=next((one.status for one in told if one.status is not None), None),
+            status=next((item.status for item in events_of if item.status is not None), None),
             started_at=utc(started) if started is not None else None,
             ended_at=utc(ended) if ended is not None else None,
             values=values,
             params=dict(hyperparameters),
-            epochs=found.epochs,
-            tests=found.tests,
+            epochs=result.epochs,
+            tests=result.tests,
             repairs=repairs,
-            left_out=found.left_out + problems,
+            left_out=result.left_out + problems,
             former_keys=former_keys,
         )
     )
@@ -266,10 +271,10 @@ def _former_keys(parts: _Parts, all_segments: list[_Segment]) -> list[str]:
 
     all_segments: of the folder, for the first training in it.
     """
-    keys = [one.key for one in parts.segments if one.subset]
+    keys = [segment.key for segment in parts.segments if segment.subset]
     for some in (parts.segments, all_segments):
-        names = [os.path.basename(one.events.path) for one in some]
-        moments = [one.events.first for one in some if one.events.first is not None]
+        names = [os.path.basename(segment.events.path) for segment in some]
+        moments = [segment.events.first for segment in some if segment.events.first is not None]
         if names and moments:
             keys.append(f"{min(names)}\n{min(moments)}")
     return list(dict.fromkeys(keys))

@@ -1,0 +1,59 @@
+"""Every benchmark runs, with sizes so small that its figures mean nothing; none is asserted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, python
+
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def test_the_agent_tells_its_own_time(tmp_path: Path) -> None:
+    words = ("--child", "own", "--epochs", "2")
+    done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found["spent"]["epochs.after_epoch"]) == 4
+    assert found["armed"] >= 0 and len(found["ended"]) == 2
+
+
+@pytest.mark.slow
+def test_overhead(tmp_path: Path) -> None:
+    words = ("--pairs", "1", "--epochs", "3")
+    done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "epoch" in done.stdout.decode()
+    done = python(BENCHMARKS / "overhead.py", *words, "--json", directory=tmp_path, timeout=900)
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("growth.py", "--small"), ("10 metrics an epoch", "10 sets of 10 files")),
+        (("documents.py", "5", "3", "1"), ("streamed", "built by prov", "ratio")),
+        (("questions.py", "20", "3"), ("20 runs",)),
+        (("viewer.py", "20", "3"), ("20 runs", "first page", "curves of runs 1-20")),
+        (("transparency/programs.py", "sequential_dense"), ("programs",)),
+        (("flowers.py", "--size", "32", "--epochs", "1", "--pairs", "1"), ("AlexNet", "wall")),
+    ],
+    ids=lambda value: value[0],
+)
+def test_benchmark(tmp_path: Path, words: tuple[str, ...], told: tuple[str, ...]) -> None:
+    done = python(BENCHMARKS / words[0], *words[1:], directory=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()
+    for text in told:
+        assert text in done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_a_suite_without_and_with_the_agent(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    import keras\n    assert keras\n")
+    suite = BENCHMARKS / "transparency" / "suite.py"
+    done = python(suite, "--directory", tmp_path, "test_it.py", directory=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()
