@@ -40,6 +40,12 @@ def iso(seconds: float) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def stamp() -> str:
+    """This moment as `iso` writes it, also in a process in which the agent was never armed."""
+    start()
+    return iso(now())
+
+
 def seconds(text: str) -> float:
     """Read back what `iso` wrote."""
     from datetime import datetime

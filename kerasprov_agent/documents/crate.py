@@ -120,7 +120,6 @@ def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
     for name, (statement, attributes) in facts.elements.items():
         if statement.kind == "activity" and set(facts.types(name)) & set(ACTIONS):
             actions.append(_action(facts, graph, code, name, statement, attributes))
-    clock.start()
     graph["prov.json"] = {
         "@id": "prov.json", "@type": "File", "name": "The same as W3C PROV",
         "encodingFormat": "application/json",
@@ -137,7 +136,7 @@ def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
         "description": "What was recorded by kerasprov_agent: " + ", ".join(
             str(entity["name"]) for entity in actions[:10]
         ),
-        "datePublished": clock.iso(clock.now()),
+        "datePublished": clock.stamp(),
         "license": {"@id": LICENSE},
         "conformsTo": {"@id": PROFILE},
         "hasPart": parts,

@@ -52,7 +52,7 @@ def of(origin: Origin | Everything, documents: Iterable[tuple[str, str]] = ()) -
                 "externalParameters": {
                     "runs": [{"id": each["id"], "name": each["name"]} for each in origin.runs]
                 },
-                "internalParameters": {"sealedAt": clock.iso(clock.now())},
+                "internalParameters": {"sealedAt": clock.stamp()},
                 "resolvedDependencies": [
                     _subject(known) for known in files if known.entity_id not in origin.own
                 ],

@@ -52,7 +52,8 @@ class Rows(list[Row]):
             raise KerasProvError(
                 "a frame needs pandas: pip install 'kerasprov_agent[pandas]'"
             ) from exc
-        return pd.DataFrame(list(self))
+        frame: pandas.DataFrame = pd.DataFrame(list(self))
+        return frame
 
     def _repr_html_(self) -> str:
         columns = list(dict.fromkeys(name for row in self for name in row))

@@ -83,7 +83,7 @@ class Origin:
     @cached_property
     def executions(self) -> list[Row]:
         """The programs that took part, the first one first: rows of `execution`."""
-        ids = {entity_id.partition("#")[0] for entity_id in self._entities}
+        ids = {entity_id.partition("#")[0] for entity_id in self.entities}
         ids |= {run["execution_id"] for run in self.runs}
         query = "SELECT * FROM execution WHERE id = ?"
         rows = [row for each in ids for row in self.record.query(query, (each,))]
@@ -101,7 +101,7 @@ class Origin:
         return [*self.start, *sorted(saved - {*self.start})]
 
     @cached_property
-    def _entities(self) -> list[str]:
+    def entities(self) -> list[str]:
         """What led to it, what its runs were validated and tested on, and what was saved of it."""
         further = {
             row["entity_id"]
@@ -121,7 +121,7 @@ class Origin:
                 yield known
 
     def _of_data(self) -> Iterator[Known]:
-        for entity_id in dict.fromkeys(self._entities):
+        for entity_id in dict.fromkeys(self.entities):
             for file in self.record.query("SELECT * FROM file WHERE entity_id = ?", (entity_id,)):
                 yield from of_entity(self.record, file)
 
@@ -142,6 +142,16 @@ class Everything:
             "AND role IN ('model', 'weights', 'checkpoint', 'export') ORDER BY entity_id"
         )
         self.own = [row["entity_id"] for row in record.query(query)]
+
+    @cached_property
+    def entities(self) -> list[str]:
+        """What led to the models of all runs, what these were tested on, and what was saved."""
+        start = {*self.own}
+        for run in self.runs:
+            start |= {row["entity_id"] for row in self.record.query(USED, {"run": run["id"]})}
+            for row in self.record.query(RUN, (run["id"],)):
+                start |= {row["initial_model_id"], row["trained_model_id"]} - {None}
+        return list(Lineage(self.record).reach(sorted(start), "back"))
 
     def files(self) -> Iterator[Known]:
         """Each file in the newest of its versions."""

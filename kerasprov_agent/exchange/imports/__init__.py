@@ -135,8 +135,7 @@ def store(database: str, read: Sequence[Training | Unread]) -> list[str]:
     What had been imported before is replaced as a whole, where the source has changed; the number,
     the name, notes and tags that it has here stay.
     """
-    clock.start()
-    now = clock.iso(clock.now())
+    now = clock.stamp()
     outcomes = []
     with care.adding(database) as connection:
         catalogue = Catalogue()
