@@ -219,8 +219,9 @@ def _cell(text: str) -> str:
 
 VOCABULARY_INTRODUCTION = """# The vocabulary
 
-Documents speak PROV, [ML-Schema](http://www.w3.org/ns/mls#) (`mls:`), schema.org (`schema:`) and
-Dublin Core (`dcterms:`). What they have no word for is said in the terms below. [The same in
+Documents speak PROV, [ML-Schema](http://www.w3.org/ns/mls#) (`mls:`) with
+[MLSO](http://w3id.org/mlso) (`mlso:`), [FAIR4ML](https://w3id.org/fair4ml) (`fair4ml:`), schema.org
+(`schema:`) and Dublin Core (`dcterms:`). What they have no word for is said in the terms below. [The same in
 Turtle](vocabulary.ttl).
 
 | prefix | IRI | what lies there |

@@ -1,7 +1,8 @@
 """A Process Run RO-Crate: what ran, with what, from and to which files, as schema.org JSON-LD.
 
 https://www.researchobject.org/workflow-run-crate/profiles/process_run_crate/. The crate holds the
-PROV-JSON document and the code; data and models stay where they are and are named by their URI.
+PROV-JSON document, the code, and a card of the data; data and models stay where they are and are
+named by their URI.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from kerasprov_agent import clock
 from kerasprov_agent.documents import prov_json
 from kerasprov_agent.documents.document import Document
 from kerasprov_agent.documents.statement import Statement, Value
+from kerasprov_agent.evidence import croissant
+from kerasprov_agent.read.materials import Materials
+from kerasprov_agent.read.origin import Several
+from kerasprov_agent.read.record import Record
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = [
@@ -102,18 +107,38 @@ def write(document: Document, statements: Iterable[Statement], stream: IO[bytes]
     prov = io.BytesIO()
     prov_json.write(kept, prov)
     code: dict[str, str] = {}
+    data = _data(document)
     facts = _Facts(kept, dict(map(tuple, document.connection.execute(BLANKED))))
-    metadata = json.dumps(_metadata(facts, code), indent=1, ensure_ascii=False)
+    metadata = json.dumps(_metadata(facts, code, bool(data)), indent=1, ensure_ascii=False)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ro-crate-metadata.json", metadata)
         archive.writestr("prov.json", prov.getvalue())
+        if data:
+            archive.writestr("croissant.json", json.dumps(data, indent=1, ensure_ascii=False))
         for path, sha256 in code.items():
             query = "SELECT zlib FROM source WHERE sha256 = ?"
             row = document.connection.execute(query, (sha256,)).fetchone()
             archive.writestr(path, zlib.decompress(row[0]))
 
 
-def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
+def _data(document: Document) -> Entity | None:
+    """The card of the data that the runs of a document came of; None: no file is known."""
+    record = Record(document.connection)
+    runs = record.query("SELECT id, execution_id FROM run ORDER BY number")
+    wanted = dict(document.parts)
+    chosen = [
+        row["id"]
+        for row in runs
+        if row["execution_id"] in wanted
+        and (
+            wanted[row["execution_id"]] is None or row["id"] in (wanted[row["execution_id"]] or ())
+        )
+    ]
+    materials = Materials(Several(record, chosen))
+    return croissant.written(materials) if materials.data() else None
+
+
+def _metadata(facts: _Facts, code: dict[str, str], has_data: bool) -> Entity:
     """The metadata of a crate; `code` gets the sha256 of each source by its path in the crate."""
     graph: dict[str, Entity] = {}
     actions = []
@@ -124,6 +149,11 @@ def _metadata(facts: _Facts, code: dict[str, str]) -> Entity:
         "@id": "prov.json", "@type": "File", "name": "The same as W3C PROV",
         "encodingFormat": "application/json",
     }  # fmt: skip
+    if has_data:
+        graph["croissant.json"] = {
+            "@id": "croissant.json", "@type": "File", "name": "The data, as a card of Croissant",
+            "encodingFormat": "application/ld+json", "conformsTo": {"@id": croissant.PROFILE},
+        }  # fmt: skip
     parts = [
         {"@id": entity["@id"]}
         for entity in graph.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasprov_agent.documents import files
@@ -11,6 +11,12 @@ from kerasprov_agent.documents.scope import Scope
 from kerasprov_agent.documents.statement import Statement, generated, present, use_name, used
 from kerasprov_agent.documents.vocabulary import Name
 
+USES = {
+    "training_data": ("fair4ml:trainedOn", "mlso:trainedOn"),
+    "validation_data": ("fair4ml:validatedOn",),
+    "test_data": ("fair4ml:testedOn",),
+}
+"""How FAIR4ML and MLSO say what a model was trained, validated and tested on."""
 DERIVED = (
     "SELECT {} FROM derived d JOIN entity e ON e.id = d.entity_id WHERE e.execution_id = ? "
     "AND coalesce(d.confidence, '') <> 'read_before' ORDER BY e.seen_at"
@@ -24,6 +30,7 @@ def entities(scope: Scope) -> Iterator[Statement]:
     made = _of_activities(scope, "generated")
     wanted = _wanted(scope, uses, made)
     generated_here = {row["entity_id"] for row in made}
+    data = _data_of_models(scope, uses)
     for row in scope.rows(
         "SELECT * FROM entity WHERE execution_id = ? ORDER BY seen_at, id",
         scope.execution["id"],
@@ -33,7 +40,7 @@ def entities(scope: Scope) -> Iterator[Statement]:
         if row["kind"] in ("file", "files"):
             yield from files.file_of(scope, row)
             continue
-        yield entity_of(scope, row)
+        yield entity_of(scope, row, data.get(row["id"], ()))
         if row["kind"] == "dataset" and row["id"] not in generated_here:
             yield generated(scope.local(row["id"]), scope.local(scope.execution["id"]), None)
     uses = [row for row in uses if row["entity_id"] in wanted]
@@ -47,6 +54,21 @@ def entities(scope: Scope) -> Iterator[Statement]:
                 scope.local(row["entity_id"]), scope.local(row["activity_id"]), row["at"]
             )
     yield from derivations(scope, wanted, uses)
+
+
+def _data_of_models(
+    scope: Scope, uses: list[sqlite3.Row]
+) -> dict[str, list[tuple[str, Name | None]]]:
+    """What each model was trained, validated and tested on; a trained one, and which it was."""
+    tested = {row["activity_id"]: row["entity_id"] for row in uses if row["role"] == "model"}
+    trained = {run["id"]: run["trained_model_id"] for run in scope.runs}
+    found: dict[str, list[tuple[str, Name | None]]] = {}
+    for row in uses:
+        model_id = trained.get(row["activity_id"]) or tested.get(row["activity_id"])
+        for term in USES.get(row["role"], ()) if model_id else ():
+            told = (term, scope.local(row["entity_id"]))
+            found.setdefault(str(model_id), []).append(told)
+    return found
 
 
 def _of_activities(scope: Scope, table: str) -> list[sqlite3.Row]:
@@ -83,10 +105,12 @@ def _wanted(scope: Scope, uses: list[sqlite3.Row], made: list[sqlite3.Row]) -> s
     return wanted
 
 
-def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
-    """A model in one state, or a data set in memory."""
+def entity_of(
+    scope: Scope, row: sqlite3.Row, data: Sequence[tuple[str, Name | None]] = ()
+) -> Statement:
+    """A model in one state, or a data set in memory; `data`: what a model was made with."""
     if row["kind"] == "model":
-        types: tuple[str, ...] = ("mls:Model",)
+        types: tuple[str, ...] = ("mls:Model", "fair4ml:MLModel")
         label = f"model {row['name'] or ''}".strip()
     else:
         types, label = ("kp:InMemoryDataset", "mls:Data"), str(row["name"]).replace("_", " ")
@@ -104,6 +128,7 @@ def entity_of(scope: Scope, row: sqlite3.Row) -> Statement:
             ("kp:batchSize", row["batch_size"]),
             ("kp:details", row["details"]),
             *(("kp:array", array_text(array)) for array in arrays),
+            *dict.fromkeys(data),
         ),
     )
 

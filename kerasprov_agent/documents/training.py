@@ -113,7 +113,7 @@ def fit(scope: Scope, run: sqlite3.Row) -> Iterator[Statement]:
     yield from activity(
         scope,
         run,
-        ("kp:Fit" if run["kind"] == "fit" else "kp:TrainingLoop", "schema:CreateAction"),
+        ("kp:Fit" if run["kind"] == "fit" else "kp:TrainingLoop", "mls:Run", "schema:CreateAction"),
         label(run),
         ("kp:run", run["name"]),
         ("kp:epochsPlanned", run["epochs_planned"]),

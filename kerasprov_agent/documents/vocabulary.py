@@ -17,6 +17,8 @@ OURS = {
 
 FOREIGN = {
     "mls": "http://www.w3.org/ns/mls#",
+    "mlso": "http://w3id.org/mlso/",
+    "fair4ml": "https://w3id.org/fair4ml#",
     "schema": "https://schema.org/",
     "dcterms": "http://purl.org/dc/terms/",
 }

@@ -9,7 +9,7 @@ from typing import Any
 from kerasprov_agent.errors import UnknownRun
 from kerasprov_agent.evidence import croissant, cyclonedx, openlineage, spdx
 from kerasprov_agent.read.materials import Materials
-from kerasprov_agent.read.origin import Everything, Origin
+from kerasprov_agent.read.origin import Origin, Several
 
 
 def _document(value: Any) -> str:
@@ -28,7 +28,7 @@ FORMS: dict[str, tuple[Callable[[Materials], Any], Callable[[Any], str]]] = {
 }
 
 
-def text(origin: Origin | Everything, form: str) -> str:
+def text(origin: Origin | Several, form: str) -> str:
     """What led to something, as the text of a form of `FORMS`; raises `UnknownRun`."""
     if not origin.runs:
         raise UnknownRun("no training is recorded that led to that, so there is nothing to export")

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kerasprov_agent.read.lineage import Lineage
-from kerasprov_agent.read.origin import Everything, Known, Origin, of_code, of_entity
+from kerasprov_agent.read.origin import Known, Origin, Several, of_code, of_entity
 from kerasprov_agent.read.record import Row
 from kerasprov_agent.read.trained import Trained
 
@@ -60,7 +60,7 @@ class Training(NamedTuple):
 class Materials:
     """The files and trainings that led to something, and what each came of, by their ids."""
 
-    def __init__(self, origin: Origin | Everything) -> None:
+    def __init__(self, origin: Origin | Several) -> None:
         self.record = origin.record
         self.origin = origin
         self.lineage = Lineage(origin.record)

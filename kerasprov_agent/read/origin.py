@@ -6,7 +6,7 @@ Cards, checks of files, signatures and exports are written from this.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -84,10 +84,7 @@ class Origin:
     def executions(self) -> list[Row]:
         """The programs that took part, the first one first: rows of `execution`."""
         ids = {entity_id.partition("#")[0] for entity_id in self.entities}
-        ids |= {run["execution_id"] for run in self.runs}
-        query = "SELECT * FROM execution WHERE id = ?"
-        rows = [row for each in ids for row in self.record.query(query, (each,))]
-        return sorted(rows, key=lambda row: str(row["started_at"]))
+        return executions_of(self.record, ids | {run["execution_id"] for run in self.runs})
 
     @cached_property
     def own(self) -> list[str]:
@@ -130,32 +127,76 @@ class Origin:
             yield from of_code(self.record, execution)
 
 
-class Everything:
-    """All that a database holds, asked as an `Origin` is."""
+class Several:
+    """What led to several runs, asked as an `Origin` is."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, run_ids: Iterable[str]) -> None:
         self.record = record
-        self.runs = record.with_status(record.query("SELECT * FROM runs ORDER BY started_at, run"))
-        self.executions = list(record.query("SELECT * FROM execution ORDER BY started_at"))
-        query = (
-            "SELECT entity_id FROM file WHERE written_at IS NOT NULL "
-            "AND role IN ('model', 'weights', 'checkpoint', 'export') ORDER BY entity_id"
-        )
-        self.own = [row["entity_id"] for row in record.query(query)]
+        query = "SELECT * FROM runs WHERE id = ?"
+        rows = [row for run_id in run_ids for row in record.query(query, (run_id,))]
+        self.runs = record.with_status(sorted(rows, key=lambda r: (str(r["started_at"]), r["run"])))
 
     @cached_property
     def entities(self) -> list[str]:
-        """What led to the models of all runs, what these were tested on, and what was saved."""
-        start = {*self.own}
+        """What led to the models of the runs, and what these were tested on."""
+        start: set[str] = set()
         for run in self.runs:
             start |= {row["entity_id"] for row in self.record.query(USED, {"run": run["id"]})}
             for row in self.record.query(RUN, (run["id"],)):
                 start |= {row["initial_model_id"], row["trained_model_id"]} - {None}
-        return list(Lineage(self.record).reach(sorted(start), "back"))
+        return list(Lineage(self.record).reach(sorted(start | {*self.own}), "back"))
+
+    @cached_property
+    def executions(self) -> list[Row]:
+        """The programs that took part, the first one first: rows of `execution`."""
+        ids = {entity_id.partition("#")[0] for entity_id in self.entities}
+        return executions_of(self.record, ids | {run["execution_id"] for run in self.runs})
+
+    @cached_property
+    def own(self) -> list[str]:
+        """The files into which the models were saved."""
+        lineage = Lineage(self.record)
+        saved = {
+            row["entity_id"]
+            for run in self.runs
+            for model in self.record.query(RUN, (run["id"],))
+            if model["trained_model_id"]
+            for state_id in lineage.states(model["trained_model_id"])
+            for row in self.record.query(SAVED, (state_id,))
+        }
+        return sorted(saved)
+
+
+class Everything(Several):
+    """All that a database holds, asked as an `Origin` is."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record, [row["id"] for row in record.query("SELECT id FROM run")])
+
+    @cached_property
+    def executions(self) -> list[Row]:
+        """All programs, the first one first."""
+        return list(self.record.query("SELECT * FROM execution ORDER BY started_at"))
+
+    @cached_property
+    def own(self) -> list[str]:
+        """All model files that were written."""
+        query = (
+            "SELECT entity_id FROM file WHERE written_at IS NOT NULL "
+            "AND role IN ('model', 'weights', 'checkpoint', 'export') ORDER BY entity_id"
+        )
+        return [row["entity_id"] for row in self.record.query(query)]
 
     def files(self) -> Iterator[Known]:
         """Each file in the newest of its versions."""
         yield from of_all(self.record)
+
+
+def executions_of(record: Record, ids: Iterable[str]) -> list[Row]:
+    """The executions of some ids, the first one first."""
+    query = "SELECT * FROM execution WHERE id = ?"
+    rows = [row for each in ids for row in record.query(query, (each,))]
+    return sorted(rows, key=lambda row: str(row["started_at"]))
 
 
 def of_entity(record: Record, file: Row) -> Iterator[Known]:

@@ -70,6 +70,7 @@ def test_networkx(pipeline: Path) -> None:
 
 def test_rocrate(pipeline: Path, tmp_path: Path) -> None:
     pytest.importorskip("rocrate")
+    import mlcroissant
     from rocrate.rocrate import ROCrate
 
     target = tmp_path / "crate.zip"
@@ -89,6 +90,9 @@ def test_rocrate(pipeline: Path, tmp_path: Path) -> None:
     ids = {one.id for one in crate.get_entities()}
     assert all(part.id in ids for part in crate.root_dataset["hasPart"])
     assert json.loads(zipfile.ZipFile(target).read("prov.json"))["entity"]
+    data = mlcroissant.Dataset(jsonld=json.loads(zipfile.ZipFile(target).read("croissant.json")))
+    assert "croissant/1.1" in str(crate.get("croissant.json")["conformsTo"])
+    assert {file.name for file in data.metadata.distribution} >= {"data.npz"}
 
 
 def test_prov_2_reads_it(pipeline: Path, tmp_path: Path) -> None:

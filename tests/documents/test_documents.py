@@ -118,6 +118,17 @@ def test_the_document_holds_what_the_database_holds(digits: Path) -> None:
     assert script["prov:location"] == row(digits, "SELECT script FROM execution")["script"]
     uses = [(u["prov:activity"], u["prov:entity"]) for u in document["used"].values()]
     assert ("run:fit-1", "run:data-1") in uses and ("run:evaluate-1", "run:model-2") in uses
+    model = document["entity"]["run:model-2"]
+    for term, role in (("fair4ml:trainedOn", "training"), ("mlso:trainedOn", "training"),
+                       ("fair4ml:testedOn", "test")):  # fmt: skip
+        told = model[term]["$"]
+        used = {
+            use["prov:entity"]
+            for use in document["used"].values()
+            if use.get("prov:role", {}).get("$") == f"kp:{role}_data"
+        }
+        assert used == {told}
+    assert "fair4ml:trainedOn" not in document["entity"]["run:model-1"]
 
 
 def test_changes_are_activities_that_revise_a_setting(programs: dict[str, Path]) -> None:
