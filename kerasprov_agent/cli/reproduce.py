@@ -91,8 +91,8 @@ def _compare(db: str, found: Row, before: list[Row], database: str, tolerance: f
         outcome = compared(before, record.epochs(runs[-1]), tolerance)
     with tempfile.TemporaryDirectory() as place:
         both = os.path.join(place, "both.db")
-        for each in (db, database):
-            care.merge(both, each)
+        for each, run in ((db, found), (database, runs[-1])):
+            care.merge(both, each, only={run["execution_id"]})
         with open_record(both) as record:
             pair = [record.find(str(row["id"])) for row in (found, runs[-1])]
             sections = comparison.compare(record, pair)

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
@@ -131,9 +131,10 @@ class Merged(NamedTuple):
     known: int
 
 
-def merge(path: str, other: str) -> Merged:
+def merge(path: str, other: str, only: Collection[str] | None = None) -> Merged:
     """Take in the programs of another database that are not here yet, each with all it has.
 
+    `only`: the ids of the executions that are taken in; by default all.
     What was taken in while it still went on is replaced by what it has become since, never by what
     it was before. `path` is made where there is none, `other` stays as it is. Raises
     `KerasProvError`, `Unusable`.
@@ -145,13 +146,17 @@ def merge(path: str, other: str) -> Merged:
         reading.copy_to(other, copy)
         # Of an earlier schema, it is brought up to date here.
         with closing(database.open_for_writing(copy)) as source, adding(path) as target:
-            return _merged(source, target)
+            return _merged(source, target, only)
 
 
-def _merged(source: sqlite3.Connection, target: sqlite3.Connection) -> Merged:
+def _merged(
+    source: sqlite3.Connection, target: sqlite3.Connection, only: Collection[str] | None
+) -> Merged:
     programs, known, runs = 0, 0, dict[int, int]()
     query = "SELECT id FROM execution ORDER BY started_at"
     for (execution_id,) in source.execute(query).fetchall():
+        if only is not None and execution_id not in only:
+            continue
         here = _progress(target, execution_id)
         if here is not None and here >= (_progress(source, execution_id) or here):
             known += 1
