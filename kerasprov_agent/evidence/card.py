@@ -16,6 +16,7 @@ from kerasprov_agent.read.origin import Origin
 
 USUAL: tuple[tuple[Any, ...], ...] = (
     ("What it is", sections.what_it_is),
+    ("Architecture", sections.architecture),
     ("Where it came from", sections.ancestry),
     ("Training data", sections.data),
     ("Settings", sections.settings),
@@ -31,7 +32,7 @@ ANNEX_IV: tuple[tuple[Any, ...], ...] = (
     ("2 (b) Design specifications: the general logic, the key choices, what it is optimised for",
      sections.what_it_is, sections.settings),
     ("2 (c) Architecture, and the computational resources used",
-     sections.environment, sections.resources),
+     sections.architecture, sections.environment, sections.resources),
     ("2 (d) Data: provenance, scope, main characteristics, selection, labels, cleaning",
      sections.data),
     ("2 (e) Human oversight",

@@ -44,20 +44,11 @@ ENCODINGS = {
     ".png": "image/png", ".tar": "application/x-tar", ".tsv": "text/tab-separated-values",
     ".txt": "text/plain", ".wav": "audio/wav", ".zip": "application/zip",
 }  # fmt: skip
-ROLES = {
-    "training_data": "training", "validation_data": "validation", "test_data": "test",
-}  # fmt: skip
 
 
 def written(materials: Materials) -> Entry:
     """The card of all data that led to a model, or to all models of a database, as JSON-LD."""
     trainings = list(materials.trainings.values())
-    used: dict[str, list[str]] = {}
-    for training in trainings:
-        for role, file_ids in training.data.items():
-            for file_id in file_ids:
-                told = f"{ROLES[role]} data of {clean(training.trained.run['name'])}"
-                used.setdefault(file_id, []).append(told)
     files = materials.data()
     name = clean(trainings[-1].trained.run["name"]) if len(trainings) == 1 else "trainings"
     return {
@@ -65,28 +56,28 @@ def written(materials: Materials) -> Entry:
         "@type": "sc:Dataset",
         "conformsTo": PROFILE,
         "name": f"Data of {name}",
-        "description": _description(files, used),
+        "description": _description(materials, files),
         "license": LICENSE,
         "url": f"urn:uuid:{materials.origin.executions[-1]['id']}",
         "dateCreated": clock.stamp(),
-        "distribution": [entry for file in files for entry in _of_file(materials, file, used)],
+        "distribution": [entry for file in files for entry in _of_file(materials, file)],
     }
 
 
-def _description(files: Sequence[File], used: dict[str, list[str]]) -> str:
+def _description(materials: Materials, files: Sequence[File]) -> str:
     """What each file was, as far as it is recorded."""
     lines = ["The data that Keras trainings came of, as kerasprov_agent recorded them."]
     for file in files:
-        roles = ", ".join(dict.fromkeys(used.get(file.id, ()))) or "made into other data"
+        use = materials.told_use(file.id) or "made into other data, or used in part"
         count = f" ({file.files} files)" if file.files else ""
-        lines.append(f"{clean(file.known.path)}{count}: {roles}.")
+        lines.append(f"{clean(file.known.path)}{count}: {clean(use)}.")
     lines.append("Who may use them is not recorded.")
     return "\n".join(lines)
 
 
-def _of_file(materials: Materials, file: File, used: dict[str, list[str]]) -> Iterator[Entry]:
+def _of_file(materials: Materials, file: File) -> Iterator[Entry]:
     """A file, or the files of a set, and what they were made from."""
-    told = _told(materials, file, used)
+    told = _told(materials, file)
     if not file.files:
         yield {**_object(file.id, file.known), **told}
         return
@@ -99,15 +90,15 @@ def _of_file(materials: Materials, file: File, used: dict[str, list[str]]) -> It
         "encodingFormat": _encoding_of_all(file), **told,
     }  # fmt: skip
     for member in file.members:
-        yield {**_object(member.id, member.known), **_told(materials, member, used)}
+        yield {**_object(member.id, member.known), **_told(materials, member)}
 
 
-def _told(materials: Materials, file: File, used: dict[str, list[str]]) -> Entry:
+def _told(materials: Materials, file: File) -> Entry:
     """What a file was used for, and what it was made from."""
     told: Entry = {}
-    roles = list(dict.fromkeys(used.get(file.id, ())))
-    if roles:
-        told["description"] = ", ".join(roles)
+    use = materials.told_use(file.id)
+    if use:
+        told["description"] = clean(use)
     sources = [source for source in materials.came_of(file.id) if materials.file(source)]
     if sources:
         told["prov:wasDerivedFrom"] = [{"@id": source} for source in sources]

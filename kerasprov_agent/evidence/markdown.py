@@ -12,7 +12,7 @@ from kerasprov_agent.visible import visible
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
+table { border-collapse: collapse; display: block; margin: 1rem 0; overflow-x: auto; }
 th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; }
 pre { overflow-x: auto; padding: .6rem; border: 1px solid #8886; }
 code { overflow-wrap: anywhere; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from kerasprov_agent.errors import UnknownRun
+from kerasprov_agent.read.materials import Materials
 from kerasprov_agent.read.origin import Origin
 from kerasprov_agent.read.trained import Trained
 
@@ -22,6 +23,7 @@ class Model(Trained):
         models = [known for known in self.files if known.kind not in ("data", "code")]
         self.own_files = [known for known in models if known.entity_id in origin.own]
         self.ancestors = [known for known in models if known.entity_id not in origin.own]
+        self.materials = Materials(origin)
         self.name = self._name()
 
     def _name(self) -> str:

@@ -36,5 +36,5 @@ def purl(name: str, version: str) -> str:
 
 
 def digest(known: Known) -> str | None:
-    """The sha256 of a file, or of the list of a set's files."""
-    return known.sha256 or known.set_sha256
+    """The sha256 of a file, or of the list of a set's files; of one of these files its own."""
+    return known.sha256 or (known.set_sha256 if known.directory is None else None)

@@ -15,6 +15,7 @@ from kerasprov_agent.read.wording import bars, duration, moment, short
 
 FILES_SHOWN = 20
 """So many files are listed one by one; of more only the folder and the number."""
+LAYERS_SHOWN = 30
 FACTS = ("", "as recorded")
 SEVERAL = "several, or none"
 BARS_SHOWN = 20
@@ -95,9 +96,12 @@ def data(model: Model) -> Iterator[str]:
     if run["validation_source"]:
         yield f"The validation data were given by {code(run['validation_source'])}."
         yield ""
-    known = [one for one in model.files if one.kind == "data"]
-    if known:
-        yield from _files(known)
+    used = list(_data_files(model))
+    if used:
+        yield from table(("used as", "file", "bytes", "sha256"), used[:FILES_SHOWN])
+        if len(used) > FILES_SHOWN:
+            yield ""
+            yield f"And {len(used) - FILES_SHOWN} further files."
         yield ""
     else:
         yield f"Files: {UNKNOWN}. Say where the data are from."
@@ -113,6 +117,44 @@ def data(model: Model) -> Iterator[str]:
         yield f"- {count} {'step' if count == 1 else 'steps'}: {how}"
     yield ""
     yield f"Selection, labels, cleaning, licence and consent: {UNKNOWN}. Say how they came about."
+
+
+def _data_files(model: Model) -> Iterator[tuple[str, str, str, str]]:
+    """A row a file or a set that was used, first; then what these were made from."""
+    materials = model.materials
+    used = filter(None, map(materials.file, materials.uses))
+    others = (file for file in materials.data() if file.id not in materials.uses)
+    for file in (*used, *others):
+        use = materials.told_use(file.id)
+        if use is None and any(each.id in materials.uses for each in file.members):
+            use = "some of its files are told above"
+        known = file.known
+        digest = known.sha256 or (known.partial_sha256 and f"in parts {known.partial_sha256}")
+        whole = f"of their list {code(known.set_sha256 or '')}" if file.files else None
+        yield (
+            plain(use or "made into other data"),
+            f"{code(known.path)}{f', {file.files} files' if file.files else ''}",
+            short(known.bytes),
+            whole or code(digest or "") or UNKNOWN,
+        )
+
+
+def architecture(model: Model) -> Iterator[str]:
+    """The layers."""
+    if not model.layers:
+        yield f"Layers: {UNKNOWN}."
+        return
+    yield from table(
+        ("layer", "class", "activation", "output", "parameters"),
+        [
+            (plain(each["name"] or ""), plain(each["class_name"] or ""), plain(each["activation"] or ""),
+             code(each["output_shape"] or ""), short(each["parameters"]))
+            for each in model.layers[:LAYERS_SHOWN]
+        ],
+    )  # fmt: skip
+    if len(model.layers) > LAYERS_SHOWN:
+        yield ""
+        yield f"And {len(model.layers) - LAYERS_SHOWN} further layers."
 
 
 def _files(files: Sequence[Known]) -> Iterator[str]:

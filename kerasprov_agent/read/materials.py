@@ -23,6 +23,7 @@ FIT_DATA = (
 )
 TEST_DATA = "SELECT DISTINCT data_id FROM evaluation WHERE run_id = ? AND data_id IS NOT NULL"
 MADE_BY = "SELECT activity_id FROM generated WHERE entity_id = ?"
+ROLES = {"training_data": "training", "validation_data": "validation", "test_data": "test"}
 LISTED = 2000
 """A set of so many files is told file by file; of more there is the digest of their list."""
 FILE = (
@@ -205,6 +206,24 @@ class Materials:
     def code(self, execution: Row) -> Iterator[Known]:
         """The script and the modules of a program, each text once."""
         yield from dict.fromkeys(of_code(self.record, execution))
+
+    @cached_property
+    def uses(self) -> dict[str, list[tuple[str, Training]]]:
+        """For what each file of data was used: in which role, by which training."""
+        found: dict[str, list[tuple[str, Training]]] = {}
+        for training in self.trainings.values():
+            for role, file_ids in training.data.items():
+                for file_id in file_ids:
+                    found.setdefault(file_id, []).append((role, training))
+        return found
+
+    def told_use(self, file_id: str) -> str | None:
+        """The same in words; None of what was only made into other data."""
+        told = [
+            f"{ROLES[role]} data of {training.trained.run['name']}"
+            for role, training in self.uses.get(file_id, ())
+        ]
+        return ", ".join(dict.fromkeys(told)) or None
 
     def data(self) -> list[File]:
         """The files that are no models, the raw ones first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -133,6 +134,24 @@ def test_any_text_is_one_cell(text: str) -> None:
 
 
 @needs_shared
+def test_a_card_says_which_data_were_used_for_what(study: Path) -> None:
+    text = card(study / "kerasprov.db", study / "tuned.keras")
+    data = text.partition("## Training data")[2].partition("How the steps")[0]
+    lines = {line.split(" | ")[1]: line for line in data.splitlines() if str(study) in line}
+    (picture,) = [line for path, line in lines.items() if path.endswith("raw/00.npy`")]
+    assert picture.startswith("| training data of tune |")
+    assert hashlib.sha256((study / "raw/00.npy").read_bytes()).hexdigest() in picture
+    (small,) = [line for path, line in lines.items() if "small" in path]
+    assert small.startswith("| training data of train, test data of train |")
+    assert "40 files" in small and "of their list" in small
+    layers = text.partition("## Architecture")[2].partition("##")[0]
+    assert [line.split(" | ")[1] for line in layers.splitlines()[4:7]] == [
+        "Dense",
+        "Dropout",
+        "Dense",
+    ]
+
+
 def test_what_was_imported_has_a_card(tmp_path: Path) -> None:
     database = tmp_path / "kerasprov.db"
     names = ("keras-prov-dump2.sql", "dlprov-mnist-example.json")
