@@ -147,7 +147,7 @@ def architecture(model: Model) -> Iterator[str]:
     yield from table(
         ("layer", "class", "activation", "output", "parameters"),
         [
-            (plain(each["name"] or ""), plain(each["class_name"] or ""), plain(each["activation"] or ""),
+            (*(plain(each[name] or "") for name in ("name", "class_name", "activation")),
              code(each["output_shape"] or ""), short(each["parameters"]))
             for each in model.layers[:LAYERS_SHOWN]
         ],

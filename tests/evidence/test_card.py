@@ -145,11 +145,8 @@ def test_a_card_says_which_data_were_used_for_what(study: Path) -> None:
     assert small.startswith("| training data of train, test data of train |")
     assert "40 files" in small and "of their list" in small
     layers = text.partition("## Architecture")[2].partition("##")[0]
-    assert [line.split(" | ")[1] for line in layers.splitlines()[4:7]] == [
-        "Dense",
-        "Dropout",
-        "Dense",
-    ]
+    classes = [line.split(" | ")[1] for line in layers.splitlines()[4:7]]
+    assert classes == ["Dense", "Dropout", "Dense"]
 
 
 def test_what_was_imported_has_a_card(tmp_path: Path) -> None:
