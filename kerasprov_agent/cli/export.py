@@ -41,10 +41,14 @@ def export_(what: str | None, db: str, form: str, output: str) -> None:
             for path in export(record, output, form):
                 say(visible(path))
             return
-        text = forms.text(Everything(record) if what is None else Origin(record, what), form)
+        text, left_out = forms.text(
+            Everything(record) if what is None else Origin(record, what), form
+        )
     with replaced(output) as beside:
         Path(beside).write_text(text, encoding="utf-8")
     say(visible(output))
+    if left_out:
+        say(left_out)
 
 
 COMMANDS = (export_,)

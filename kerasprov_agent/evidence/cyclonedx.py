@@ -31,7 +31,7 @@ def written(materials: Materials) -> Entry:
         if file.known.kind != "data" and file.id not in saved
     ]
     programs = [_program(materials, row) for row in materials.origin.executions]
-    packages = _packages(trainings)
+    packages = _packages(materials)
     whole: Entry = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -170,7 +170,7 @@ def _program(materials: Materials, execution: Row) -> Entry:
     return {**component, "components": files} if files else component
 
 
-def _packages(trainings: list[Training]) -> dict[str, Entry]:
+def _packages(materials: Materials) -> dict[str, Entry]:
     """The packages that were installed, by their package URL."""
     return {
         purl(row["name"], row["version"]): {
@@ -178,8 +178,8 @@ def _packages(trainings: list[Training]) -> dict[str, Entry]:
             "name": clean(row["name"]), "version": clean(row["version"]),
             "purl": purl(row["name"], row["version"]),
         }
-        for training in trainings
-        for row in training.trained.packages
+        for execution in materials.origin.executions
+        for row in materials.packages(execution)
         if row["version"]
     }  # fmt: skip
 
@@ -188,12 +188,14 @@ def _dependencies(materials: Materials, trainings: list[Training]) -> Iterator[E
     """What each thing was made from."""
     for training in trainings:
         data = (file_id for files in training.data.values() for file_id in files)
-        names = [
-            purl(row["name"], row["version"]) for row in training.trained.packages if row["version"]
-        ]
         program = f"urn:uuid:{training.trained.execution['id']}"
-        sources = [*training.started_from, *data, program, *names]
+        sources = [*training.started_from, *data, program]
         yield {"ref": training.id, "dependsOn": list(dict.fromkeys(sources))}
+    for execution in materials.origin.executions:
+        rows = materials.packages(execution)
+        names = [purl(row["name"], row["version"]) for row in rows if row["version"]]
+        if names:
+            yield {"ref": f"urn:uuid:{execution['id']}", "dependsOn": list(dict.fromkeys(names))}
     for file_id in materials.files:
         sources = materials.came_of(file_id)
         if sources:

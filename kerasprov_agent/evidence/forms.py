@@ -28,9 +28,15 @@ FORMS: dict[str, tuple[Callable[[Materials], Any], Callable[[Any], str]]] = {
 }
 
 
-def text(origin: Origin | Several, form: str) -> str:
-    """What led to something, as the text of a form of `FORMS`; raises `UnknownRun`."""
+def text(origin: Origin | Several, form: str) -> tuple[str, str | None]:
+    """What led to something, as the text of a form of `FORMS`, and what could not be told in it.
+
+    Raises `UnknownRun`.
+    """
     if not origin.runs:
         raise UnknownRun("no training is recorded that led to that, so there is nothing to export")
     write, as_text = FORMS[form]
-    return as_text(write(Materials(origin)))
+    materials = Materials(origin)
+    timeless = openlineage.timeless(materials) if form == "openlineage" else 0
+    left_out = f"{timeless} trainings are left out: their times are not known" if timeless else None
+    return as_text(write(materials)), left_out

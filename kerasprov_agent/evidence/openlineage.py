@@ -1,7 +1,8 @@
 """Programs, trainings and tests as run events of OpenLineage, from training data to model.
 
 https://openlineage.io/docs/spec/object-model. An event a line, as a collector takes them: each run
-has one when it began and one when it ended.
+has one when it began and one when it ended. What was imported without a time, or without the zone
+of its time, has none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from kerasprov_agent.evidence.names import base_name, clean, digest
@@ -115,18 +117,35 @@ def _events(
     """The event when something began and, if it is known, the one when it ended."""
     shared = {"producer": PRODUCER, "schemaURL": f"{SPEC}#/$defs/RunEvent"}
     named = {"namespace": NAMESPACE, "name": name, "facets": job}
-    if row["started_at"]:
+    if has_zone(row["started_at"]):
         yield {
             "eventType": "START", "eventTime": row["started_at"],
             "run": {"runId": run_id, "facets": run}, "job": named, "inputs": inputs, "outputs": [],
             **shared,
         }  # fmt: skip
-    if row["ended_at"] and row["status"] in ENDS:
+    if has_zone(row["ended_at"]) and row["status"] in ENDS:
         yield {
             "eventType": ENDS[row["status"]], "eventTime": row["ended_at"],
             "run": {"runId": run_id, "facets": run}, "job": named, "inputs": inputs,
             "outputs": outputs, **shared,
         }  # fmt: skip
+
+
+def timeless(materials: Materials) -> int:
+    """How many trainings have no event, since it is not known when they took place."""
+    runs = materials.origin.runs
+    return sum(not has_zone(run["started_at"]) and not has_zone(run["ended_at"]) for run in runs)
+
+
+def has_zone(text: str | None) -> bool:
+    """Whether a time is known, and not only what some clock said somewhere."""
+    try:
+        return (
+            bool(text)
+            and datetime.fromisoformat(str(text).replace("Z", "+00:00")).tzinfo is not None
+        )
+    except ValueError:
+        return False
 
 
 def _of_process(row: Row, execution: Row | None = None) -> Event:

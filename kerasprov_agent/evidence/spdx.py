@@ -82,9 +82,6 @@ def _elements(materials: Materials, trainings: list[Training], document: str) ->
             yield from relation(kind, training.id, file_ids, comment)
         yield from relation("descendantOf", training.id, training.started_from)
         yield from relation("contains", training.id, training.saved)
-        packages = [_package(row, document) for row in trained.packages]
-        yield from (each for each in packages if not _seen(stated, each))
-        yield from relation("dependsOn", training.id, (each["spdxId"] for each in packages))
         yield from relation("generates", _urn(trained.execution), [training.id])
     for file in materials.files.values():
         if file.known.kind == "data":
@@ -105,6 +102,9 @@ def _elements(materials: Materials, trainings: list[Training], document: str) ->
         ]
         yield from code
         yield from relation("contains", program, (each["spdxId"] for each in code))
+        packages = [_package(row, document) for row in materials.packages(execution)]
+        yield from (each for each in packages if not _seen(stated, each))
+        yield from relation("dependsOn", program, (each["spdxId"] for each in packages))
 
 
 def _model(training: Training, people: list[str]) -> Element:

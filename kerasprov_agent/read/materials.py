@@ -203,6 +203,11 @@ class Materials:
                 return str(row["activity_id"]).partition("#")[0]
         return None
 
+    def packages(self, execution: Row) -> list[Row]:
+        """The packages that were installed where a program ran: `name`, `version`."""
+        query = "SELECT name, version FROM packages WHERE execution_id = ? ORDER BY name"
+        return list(self.record.query(query, (execution["id"],)))
+
     def code(self, execution: Row) -> Iterator[Known]:
         """The script and the modules of a program, each text once."""
         yield from dict.fromkeys(of_code(self.record, execution))

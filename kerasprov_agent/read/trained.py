@@ -74,9 +74,3 @@ class Trained:
         measured = [epoch["gpu_energy_joules"] for epoch in self.epochs]
         known = [value for value in measured if value is not None]
         return (sum(known), len(known)) if known else None
-
-    @property
-    def packages(self) -> list[Row]:
-        """The packages that were installed: `name`, `version`."""
-        query = "SELECT name, version FROM packages WHERE execution_id = ? ORDER BY name"
-        return list(self.record.query(query, (self.execution["id"],)))

@@ -21,7 +21,7 @@ from openlineage.client import event_v2, generated
 from openlineage.client.serde import Serde
 from spdx_python_model.bindings import v3_0_1 as spdx
 
-from tests.conftest import kerasprov, recorded, row, rows
+from tests.conftest import SHARED, kerasprov, needs_shared, recorded, row, rows
 
 FORMS = ("cyclonedx", "spdx", "croissant", "openlineage")
 
@@ -156,17 +156,22 @@ def test_spdx_says_what_was_trained_on_what(study: Path) -> None:
     bill = exported(study, "spdx", "train")
     known = {each["spdxId"]: each for each in bill["@graph"] if "spdxId" in each}
     (model,) = [each for each in known.values() if each["type"] == "ai_AIPackage"]
-    related = {
-        each["relationshipType"]: [known[to] for to in each["to"]]
-        for each in known.values()
-        if each["type"] == "Relationship" and each["from"] == model["spdxId"]
-    }
+
+    def related_to(element: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        return {
+            each["relationshipType"]: [known[to] for to in each["to"]]
+            for each in known.values()
+            if each["type"] == "Relationship" and each["from"] == element["spdxId"]
+        }
+
+    related = related_to(model)
     (data,) = related["trainedOn"]
     assert data["type"] == "dataset_DatasetPackage" and data["name"] == str(study / "small")
     assert related["testedOn"] == [data]
     (saved,) = related["contains"]
     assert saved["verifiedUsing"][0]["hashValue"] == sha256(study / "model.keras")
-    urls = {each.get("software_packageUrl") for each in related["dependsOn"]}
+    (program,) = [each for each in known.values() if related_to(each).get("generates") == [model]]
+    urls = {each.get("software_packageUrl") for each in related_to(program)["dependsOn"]}
     assert f"pkg:pypi/keras@{importlib.metadata.version('keras')}" in urls
     metrics = {each["key"]: each["value"] for each in model["ai_metric"]}
     tested = row(study / "kerasprov.db", "SELECT loss FROM evaluations")
@@ -281,6 +286,22 @@ def test_a_commit_is_told(tmp_path: Path) -> None:
     assert (where["version"], where["url"]) == (run["git_commit"], "https://example.org/a/b.git")
     for form in ("cyclonedx", "spdx"):
         assert run["git_commit"] in json.dumps(exported(tmp_path, form))
+
+
+@needs_shared
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_imported_is_told(form: str, tmp_path: Path) -> None:
+    """Of the ancestors many a thing is not known: times, their zones, the programs, the data."""
+    database = tmp_path / "kerasprov.db"
+    dumps = [path for path in (SHARED / "data" / "ancestor").iterdir() if path.suffix != ".md"]
+    assert kerasprov("import", *dumps, "--db", database).exit_code == 0
+    path = tmp_path / "out"
+    done = kerasprov("export", "--format", form, "-o", path, "--db", database)
+    assert done.exit_code == 0, done.output
+    valid(form, path.read_text())
+    assert ("trainings are left out: their times are not known" in done.output) == (
+        form == "openlineage"
+    )
 
 
 @pytest.mark.parametrize(
