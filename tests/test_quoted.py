@@ -15,7 +15,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT
 OF_OWN_TESTS = ("docs/questions.md", "docs/case-study.md", "docs/commands.md")
 """`tests/questions` and `tests/test_examples.py` run theirs; the last is made from click's own."""
 COMMAND = re.compile(
-    r"^\$? ?(kerasprov|python3?|pip|pytest|ruff|sphinx-build|docker|srun|sqlite3|mlflow)( |$)"
+    r"^\$? ?(kerasprov|sqlite-utils|python3?|pip|pytest|ruff|sphinx-build|docker|srun|sqlite3|mlflow)( |$)"
 )
 OUTPUT = re.compile(r"^[\w.]+\.db\*?$")
 FILLED = {
@@ -50,6 +50,7 @@ ELSEWHERE = {
     "python benchmarks/transparency/suite.py --directory CHECKOUT PYTEST-ARGS…":
         ("tests/test_benchmarks.py", "suite.py"),
     "python benchmarks/questions.py": ("tests/test_benchmarks.py", "questions.py"),
+    "sqlite-utils rows kerasprov.db runs --table": ("tests/cli/test_care.py", "sqlite-utils rows"),
     "sqlite3 kerasprov.db": ("tests/questions/answers.py", "What SQL answers"),
     "python benchmarks/viewer.py": ("tests/test_benchmarks.py", "viewer.py"),
     "pip install .": ("tests/process/test_installed.py", '"pip", "install"'),

@@ -23,7 +23,15 @@ sys.path.insert(0, str(ROOT))
 
 from tests.matrix.environments import ENVIRONMENTS, Environment  # noqa: E402
 
-OURS = ("wrapt>=1.14", "prov>=3.2.3", "sqlite-utils>=4", "click>=8.1", "rich>=13", "pytest>=8")
+OURS = (
+    "wrapt>=1.14",
+    "prov>=3.2.3",
+    "sqlite-utils>=4",
+    "click>=8.3",
+    "rich>=13.3.4",
+    "markdown-it-py>=2.2",
+    "pytest>=8",
+)
 AT_ONCE = 2
 COVERAGE = ROOT / "docs" / "coverage.md"
 HEAD = """# What is captured where
