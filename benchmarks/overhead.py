@@ -1,10 +1,16 @@
 """What the agent costs: the same training plain, with Keras' CSVLogger, and under the agent.
 
     python benchmarks/overhead.py [--pairs 7] [--epochs 50] [--json]
+    python benchmarks/overhead.py --parts [--against benchmarks/figures.json]
 
-Each variant is a process of its own; they take turns, and medians of the rounds are compared.
-The last section is the agent's own time, taken where it is called from, in a further process; its
-first line is what a fixed piece of Python took there, since machines differ.
+Each variant is a process of its own; they take turns. Of the differences to the plain training in
+the same round the median is told, with the interval in which it lies in 95 of 100 cases.
+
+The last section, and `--parts` alone, is the agent's own time, taken where it is called from, in a
+process that trains three times. It stands beside what a fixed piece of Python took there (the
+unit), since machines differ, and beside what Keras' `CSVLogger` takes at the end of an epoch.
+`--against` compares it, in units, with figures that were kept; the exit status is 1 if a part
+takes more than 1.6 times as much in each of three processes. `--write` keeps them.
 `KERAS_BACKEND` chooses the backend.
 """
 
@@ -13,15 +19,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 VARIANTS = ("plain", "CSVLogger", "agent")
+KEPT = Path(__file__).with_name("figures.json")
+MUCH, TRIES = 1.6, 3
+PER_FIT = (
+    "training.before_compile", "training.after_compile", "training.before_fit",
+    "epochs.before_train", "training.after_feed", "training.after_fit", "optimizers.before",
+    "optimizers.after",
+)  # fmt: skip
 
 
 def train(variant: str, epochs: int) -> None:
@@ -50,7 +65,10 @@ def train(variant: str, epochs: int) -> None:
 
 
 def own_time(epochs: int) -> None:
-    """Train twice under the agent and print, as JSON, the CPU seconds spent in each part of it."""
+    """Train under the agent and print, as JSON, the CPU seconds spent in each part of it.
+
+    Twice plainly, once more with `CSVLogger`, whose own time is taken as well.
+    """
     begun = time.perf_counter(), time.process_time()
     import kerasprov_agent
 
@@ -58,7 +76,11 @@ def own_time(epochs: int) -> None:
     from kerasprov_agent import guard
     from kerasprov_agent.store.writer import Writer
 
-    spent: dict[str, list[float]] = {}
+    trainings: list[dict[str, list[float]]] = [{}]
+
+    def note(name: str, start: float) -> None:
+        trainings[-1].setdefault(name, []).append(time.thread_time() - start)
+
     inner = guard.call
 
     def call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -66,8 +88,7 @@ def own_time(epochs: int) -> None:
         try:
             return inner(function, *args, **kwargs)
         finally:
-            name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-            spent.setdefault(name, []).append(time.thread_time() - start)
+            note(f"{function.__module__.rpartition('.')[2]}.{function.__name__}", start)
 
     guard.call = call  # type: ignore[assignment]
 
@@ -76,20 +97,38 @@ def own_time(epochs: int) -> None:
         try:
             return brings_log_into_file(writer)
         finally:
-            spent.setdefault("checkpoint", []).append(time.thread_time() - start)
+            note("checkpoint", start)
 
     brings_log_into_file = Writer.checkpoint
     Writer.checkpoint = checkpoint  # type: ignore[method-assign]
     unit = min(_unit() for _ in range(5))
     train("agent", epochs)
+    trainings.append({})
     train("agent", epochs)
+    trainings.append({})
+    _time_csv_logger(note)
+    train("CSVLogger", epochs)
     start = time.perf_counter(), time.process_time()
     from kerasprov_agent.capture.session import session
 
     session.at_exit()
     ended = time.perf_counter() - start[0], time.process_time() - start[1]
-    print(json.dumps({"unit": unit, "armed": armed, "spent": spent, "ended": ended}))
+    print(json.dumps({"unit": unit, "armed": armed, "trainings": trainings, "ended": ended}))
     kerasprov_agent.stop()
+
+
+def _time_csv_logger(note: Callable[[str, float], None]) -> None:
+    """Take the time of `CSVLogger.on_epoch_end` from now on."""
+    import keras
+
+    inner = keras.callbacks.CSVLogger.on_epoch_end
+
+    def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
+        start = time.thread_time()
+        inner(self, epoch, logs)
+        note("CSVLogger", start)
+
+    keras.callbacks.CSVLogger.on_epoch_end = on_epoch_end
 
 
 def _unit() -> float:
@@ -123,7 +162,7 @@ def run(variant: str, epochs: int, directory: Path) -> dict[str, float]:
 
 
 def measure_own_time(epochs: int, directory: Path) -> dict[str, float]:
-    """The agent's own CPU time in milliseconds, from one process that trains twice."""
+    """The agent's own CPU time in milliseconds, from one process that trains three times."""
     done = subprocess.run(
         [sys.executable, __file__, "--child", "own", "--epochs", str(epochs)],
         cwd=directory,
@@ -132,33 +171,59 @@ def measure_own_time(epochs: int, directory: Path) -> dict[str, float]:
         check=True,
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    spent = found["spent"]
+    first, second, third = found["trainings"]
+    per_epoch = [
+        median(second[name])
+        for name in (
+            "epochs.before_epoch", "epochs.after_begin", "epochs.before_end", "epochs.after_epoch",
+        )
+        if name in second
+    ]  # fmt: skip
+    # The validation of each epoch, not the evaluation after the training.
+    validations = sorted(second.get("evaluating.before_evaluate", []))[:epochs]
 
-    def of(*names: str) -> list[list[float]]:
-        return [values for name, values in spent.items() if name in names]
+    def fit(spent: dict[str, list[float]]) -> float:
+        return sum(sum(spent.get(name, ())) for name in PER_FIT)
 
-    per_epoch = of(
-        "epochs.before_epoch", "epochs.after_begin", "epochs.before_end", "epochs.after_epoch"
-    )
-    # The validation of each epoch, not the two evaluations after training.
-    validations = sorted(spent.get("evaluating.before_evaluate", []))[: epochs * 2]
-    per_fit = of(
-        "training.before_compile", "training.after_compile", "training.before_fit",
-        "epochs.before_train", "training.after_feed", "training.after_fit", "optimizers.before",
-        "optimizers.after",
-    )  # fmt: skip
-    return {
-        "(unit)": found["unit"] * 1000,
-        "arming": found["armed"] * 1000,
-        "hooking Keras": sum(spent["kerasprov_agent._instrument"]) * 1000,
-        "first fit": sum(values[0] for values in per_fit) * 1000,
-        "second fit": sum(sum(values[len(values) // 2 :]) for values in per_fit) * 1000,
-        "an epoch": (sum(map(median, per_epoch)) + (median(validations) if validations else 0))
-        * 1000,
-        "log into file": median(spent["checkpoint"]) * 1000,
-        "the end": found["ended"][1] * 1000,
-        "the end, wall": found["ended"][0] * 1000,
-    }  # fmt: skip
+    seconds = {
+        "(unit)": found["unit"],
+        "arming": found["armed"],
+        "hooking Keras": sum(first["kerasprov_agent._instrument"]),
+        "first fit": fit(first),
+        "second fit": fit(second),
+        "an epoch": sum(per_epoch) + (median(validations) if validations else 0),
+        "CSVLogger's epoch": median(third["CSVLogger"]),
+        "log into file": median(
+            [value for spent in found["trainings"] for value in spent.get("checkpoint", ())]
+        ),
+        "the end": found["ended"][1],
+        "the end, wall": found["ended"][0],
+    }
+    return {name: value * 1000 for name, value in seconds.items()}
+
+
+def in_units(own: dict[str, float]) -> dict[str, float]:
+    """Milliseconds as multiples of what the fixed piece of Python took."""
+    return {name: value / own["(unit)"] for name, value in own.items() if name != "(unit)"}
+
+
+def compared(epochs: int, kept: dict[str, float]) -> bool:
+    """Print the agent's own time beside figures that were kept; whether none has grown much."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    wanted = in_units(kept)
+    least: dict[str, float] = {}
+    for _ in range(TRIES):
+        with tempfile.TemporaryDirectory() as name:
+            own = in_units(measure_own_time(epochs, Path(name)))
+        least = {name: min(value, least.get(name, value)) for name, value in own.items()}
+        grown = [name for name, value in least.items() if value > MUCH * wanted[name]]
+        if not grown:
+            break
+    print(f"the agent's own CPU time in units, {backend}, and as it was kept")
+    for name, value in least.items():
+        told = "  MORE" if name in grown else ""
+        print(f"{name:<18}{value:>8.3f}{wanted[name]:>8.3f}{told}")
+    return not grown
 
 
 def main() -> None:
@@ -167,52 +232,85 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="rounds in which all take turns")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--parts", action="store_true", help="only the agent's own time")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="compare it with FILE")
+    parser.add_argument("--write", action="store_true", help=f"keep it in {KEPT.name}")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child == "own":
         own_time(given.epochs)
     elif given.child:
         train(given.child, given.epochs)
+    elif given.against:
+        kept = json.loads(given.against.read_text())[os.environ.get("KERAS_BACKEND", "tensorflow")]
+        sys.exit(not compared(given.epochs, kept["own CPU milliseconds"]))
     else:
-        report(given.pairs, given.epochs, given.json)
+        report(0 if given.parts else given.pairs, given.epochs, given.json, given.write)
 
 
-def report(pairs: int, epochs: int, as_json: bool) -> None:
-    """Run the rounds and print medians, and ratios against the plain training."""
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """The median of some values, and between what it lies in 95 of 100 samples of them."""
+    chance = random.Random(0)
+    medians = sorted(median(chance.choices(values, k=len(values))) for _ in range(2000))
+    return median(values), medians[50], medians[-51]
+
+
+def report(pairs: int, epochs: int, as_json: bool, keep: bool) -> None:
+    """Run the rounds and print medians, and differences to the plain training of the same round."""
+    rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         run("agent", 1, directory)  # warm the disk cache; make the database
-        rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
         for number in range(pairs):
             turn = number % len(VARIANTS)
             for variant in (*VARIANTS[turn:], *VARIANTS[:turn]):
                 rounds[variant].append(run(variant, epochs, directory))
         own = measure_own_time(epochs, directory)
-    figures = {
-        variant: {
-            key: {
-                "median": median(one[key] for one in rounds[variant]),
-                "ratio": median(
-                    one[key] / plain[key]
-                    for one, plain in zip(rounds[variant], rounds["plain"], strict=True)
-                ),
-            }
-            for key in ("cpu", "wall", "memory")
-        }
-        for variant in VARIANTS
-    }
-    if as_json:
-        print(json.dumps({"whole process": figures, "own CPU milliseconds": own}, indent=2))
-        return
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    print(f"{epochs} epochs of an MLP, {backend}, median of {pairs} rounds (ratio to plain)")
-    print(f"{'':<12}{'CPU s':>16}{'wall s':>16}{'peak MB':>16}")
-    for variant, values in figures.items():
-        cells = "".join(f"{v['median']:>9.2f} {v['ratio']:>6.3f}" for v in values.values())
-        print(f"{variant:<12}{cells}")
-    print("\nthe agent's own CPU time, ms")
+    figures: dict[str, Any] = {"epochs": epochs, "rounds": pairs, "own CPU milliseconds": own}
+    if pairs:
+        figures["whole process"] = {
+            variant: {
+                key: {
+                    "median": median(one[key] for one in rounds[variant]),
+                    "more": interval([
+                        one[key] - plain[key]
+                        for one, plain in zip(rounds[variant], rounds["plain"], strict=True)
+                    ]),
+                }
+                for key in ("cpu", "wall", "memory")
+            }
+            for variant in VARIANTS
+        }  # fmt: skip
+    if keep:
+        kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        KEPT.write_text(json.dumps({**kept, backend: figures}, indent=1) + "\n")
+    print(json.dumps(figures, indent=2) if as_json else as_text(backend, figures))
+
+
+def as_text(backend: str, figures: dict[str, Any]) -> str:
+    """The figures as tables."""
+    lines = []
+    if "whole process" in figures:
+        lines.append(
+            f"{figures['epochs']} epochs of an MLP, {backend}, {figures['rounds']} rounds: median; "
+            "more than plain (95 % interval)"
+        )
+        lines.append(f"{'':<10}{'CPU s':<30}{'wall s':<30}{'peak MB':<30}".rstrip())
+        for variant, values in figures["whole process"].items():
+            cells = []
+            for value in values.values():
+                more, low, high = value["more"]
+                told = "" if variant == "plain" else f" {more:+.2f} ({low:+.2f} to {high:+.2f})"
+                cells.append(f"{value['median']:>7.2f}{told:<23}")
+            lines.append(f"{variant:<10}{''.join(cells)}".rstrip())
+        lines.append("")
+    lines.append(f"{'the agent, own CPU time, ' + backend:<36}{'ms':>8}{'units':>8}")
+    own = figures["own CPU milliseconds"]
     for part, milliseconds in own.items():
-        print(f"{part:<16}{milliseconds:>8.3f}")
+        units = "" if part == "(unit)" else f"{milliseconds / own['(unit)']:>8.3f}"
+        lines.append(f"{part:<36}{milliseconds:>8.3f}{units}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

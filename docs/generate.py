@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
@@ -272,7 +273,48 @@ def vocabulary_turtle() -> str:
     return "\n".join([*lines, ""])
 
 
+COST = """# What recording costs
+
+`benchmarks/overhead.py` trains an MLP plainly, with Keras' `CSVLogger`, and under the agent, in turns;
+and it takes the agent's own time where it is called from. These figures are from
+`benchmarks/figures.json`, which it wrote (`python benchmarks/overhead.py --write`, 2 cores).
+
+```text
+{tables}
+```
+
+- The whole process varies from one time to the next by more than recording costs. So of the differences
+  to the plain training in the same round there are the median and the interval in which it lies in 95 of
+  100 cases.
+- A unit is what a fixed piece of Python took in the same process, since machines differ: quote these.
+- `CSVLogger's epoch` is what Keras' own logger takes at the end of an epoch, in the same process.
+- `first fit` has what is described once: the model, the machine, the packages, the code. `second fit`
+  trains the same model built anew.
+- `log into file` happens beside the training, about once in a second: it brings what SQLite holds in its
+  log into the file, so that a power failure costs one second and not the whole training.
+
+CI measures the agent's own time anew, and says which part takes more than 1.6 times as many units:
+
+```sh
+python benchmarks/overhead.py --parts --against benchmarks/figures.json
+```
+"""
+
+
+def cost_page() -> str:
+    """What `benchmarks/overhead.py` kept."""
+    benchmarks = HERE.parent / "benchmarks"
+    spec = importlib.util.spec_from_file_location("overhead", benchmarks / "overhead.py")
+    assert spec is not None and spec.loader is not None
+    overhead = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(overhead)
+    kept = json.loads((benchmarks / "figures.json").read_text(encoding="utf-8"))
+    tables = "\n\n".join(overhead.as_text(backend, figures) for backend, figures in kept.items())
+    return COST.format(tables=tables)
+
+
 PAGES = {
+    "cost.md": cost_page,
     "api.md": api_page,
     "commands.md": commands_page,
     "schema.md": schema_page,

@@ -17,7 +17,8 @@ def test_the_agent_tells_its_own_time(tmp_path: Path) -> None:
     done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found["spent"]["epochs.after_epoch"]) == 4
+    assert [len(each["epochs.after_epoch"]) for each in found["trainings"]] == [2, 2, 2]
+    assert len(found["trainings"][2]["CSVLogger"]) == 2
     assert found["armed"] >= 0 and len(found["ended"]) == 2
 
 
@@ -28,7 +29,22 @@ def test_overhead(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
     assert "epoch" in done.stdout.decode()
     done = python(BENCHMARKS / "overhead.py", *words, "--json", directory=tmp_path, timeout=900)
-    assert json.loads(done.stdout)
+    assert json.loads(done.stdout)["whole process"]["agent"]["cpu"]["median"] > 0
+
+
+@pytest.mark.slow
+def test_the_agents_own_time_is_compared_with_what_was_kept(tmp_path: Path) -> None:
+    kept = json.loads((BENCHMARKS / "figures.json").read_text())["tensorflow"]
+    for factor, status in ((1000, 0), (0.001, 1)):
+        own = kept["own CPU milliseconds"]
+        other = {name: value * (1 if name == "(unit)" else factor) for name, value in own.items()}
+        (tmp_path / "kept.json").write_text(
+            json.dumps({"tensorflow": {"own CPU milliseconds": other}})
+        )
+        words = ("--parts", "--epochs", "2", "--against", tmp_path / "kept.json")
+        done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path, timeout=900)
+        assert done.returncode == status, done.stderr.decode()
+        assert ("MORE" in done.stdout.decode()) == bool(status)
 
 
 @pytest.mark.slow

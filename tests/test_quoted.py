@@ -40,6 +40,9 @@ ELSEWHERE = {
     "python tests/matrix/run.py --write": (".ci/run", "python tests/matrix/run.py"),
     "python docs/generate.py": ("tests/test_docs.py", '"docs" / "generate.py"'),
     "python benchmarks/overhead.py": ("tests/test_benchmarks.py", "overhead.py"),
+    "python benchmarks/overhead.py --write": ("tests/test_benchmarks.py", "overhead.py"),
+    "python benchmarks/overhead.py --parts --against benchmarks/figures.json":
+        (".ci/run", "python benchmarks/overhead.py --parts --against benchmarks/figures.json"),
     "python examples/flowers/study.py --small --data flowers17": ("tests/test_examples.py", "study.py"),
     "python examples/flowers/study.py --small --data flowers17 --part 1/2": ("tests/test_examples.py", "--part"),
     "python examples/flowers/study.py --small --data flowers17 --part 2/2": ("tests/test_examples.py", "--part"),
@@ -50,7 +53,7 @@ ELSEWHERE = {
     "python benchmarks/transparency/suite.py --directory CHECKOUT PYTEST-ARGS…":
         ("tests/test_benchmarks.py", "suite.py"),
     "python benchmarks/questions.py": ("tests/test_benchmarks.py", "questions.py"),
-    "sqlite-utils rows kerasprov.db runs --table": ("tests/cli/test_care.py", "sqlite-utils rows"),
+    "sqlite-utils rows kerasprov.db runs --table": ("tests/cli/test_care.py", '"sqlite-utils", "rows"'),
     "sqlite3 kerasprov.db": ("tests/questions/answers.py", "What SQL answers"),
     "python benchmarks/viewer.py": ("tests/test_benchmarks.py", "viewer.py"),
     "pip install .": ("tests/process/test_installed.py", '"pip", "install"'),

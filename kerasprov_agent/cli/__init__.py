@@ -28,7 +28,7 @@ COMMANDS = {
     "documents": ("prov",),
     "imports": ("import",),
     "export": ("export",),
-    "care": ("doctor", "pack", "merge", "rename", "tag", "note", "delete", "prune"),
+    "care": ("doctor", "salvage", "pack", "merge", "rename", "tag", "note", "delete", "prune"),
     "evidence": ("card", "seal", "verify"),
     "reproduce": ("reproduce",),
     "view": ("view", "report"),

@@ -17,6 +17,8 @@ from kerasprov_agent.errors import KerasProvError
 from kerasprov_agent.read import retention
 from kerasprov_agent.read.record import Row, open_record
 from kerasprov_agent.store import care
+from kerasprov_agent.store import salvage as salvaging
+from kerasprov_agent.visible import visible
 
 
 @click.command()
@@ -52,6 +54,23 @@ def pack(db: str, output: str, every: float | None) -> None:
         signal.signal(number, lambda received, _: told_to_end.append(received))
     parent = os.getppid()
     care.keep_packed(db, output, every * 60, lambda: not told_to_end and os.getppid() == parent)
+
+
+@click.command()
+@database_option
+@click.option("-o", "--output", metavar="FILE", required=True, help="The new file.")
+def salvage(db: str, output: str) -> None:
+    """Get back what is left of a damaged database, into a new file; the damaged one stays.
+
+    The exit status is 1 where something could not be read.
+    """
+    saved = salvaging.salvage(db, output)
+    lost = [one.table for one in saved if one.damaged]
+    print_rows([one._asdict() for one in saved], None)
+    say(f"{visible(output)} has what can be read.")
+    if lost:
+        say(f"Rows are lost of {', '.join(lost)}.")
+        sys.exit(1)
 
 
 @click.command()
@@ -203,4 +222,4 @@ def _delete(db: str, run_ids: list[str], dry_run: bool, yes: bool) -> None:
     care.delete(db, run_ids)
 
 
-COMMANDS = (doctor, pack, merge, rename, tag, note, delete, prune)
+COMMANDS = (doctor, salvage, pack, merge, rename, tag, note, delete, prune)

@@ -166,8 +166,8 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
 def damaged(what: str, problem: sqlite3.DatabaseError) -> str:
     """What a person may do whose database is damaged."""
     return (
-        f"{what} is damaged ({problem}); keep a copy, and get back what is left with the command "
-        "`.recover` of SQLite's shell, or set KERASPROV_DB (or --db) to another"
+        f"{what} is damaged ({problem}); keep a copy, and get back what is left with `kerasprov "
+        "salvage -o NEW.db`, or set KERASPROV_DB (or --db) to another"
     )
 
 

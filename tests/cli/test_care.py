@@ -157,7 +157,7 @@ def test_nothing_is_made_where_there_is_no_database(
 
 
 def test_sqlite_utils_reads_the_file(digits: Path) -> None:
-    words = "sqlite-utils rows kerasprov.db runs --table".split()
+    words = ["sqlite-utils", "rows", "kerasprov.db", "runs", "--table"]
     command = [str(Path(sys.executable).parent / words[0]), *words[1:]]
     done = subprocess.run(command, cwd=digits.parent, capture_output=True, text=True, check=True)
     assert "Adam" in done.stdout and "learning_rate" in done.stdout
