@@ -64,7 +64,7 @@ def test_a_whole_database_is_copied_whole(large: Path) -> None:
     assert again.exit_code == 2 and "is there already" in again.output
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_damaged_page_costs_its_own_rows(large: Path, seed: int) -> None:
     known = contents(large)
     content = bytearray(large.read_bytes())
@@ -95,7 +95,7 @@ def test_a_damaged_page_costs_its_own_rows(large: Path, seed: int) -> None:
     assert kerasprov("runs", "--db", new).exit_code == 0
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_damaged_nothing_is_invented(large: Path, seed: int) -> None:
     known = contents(large)
     content = bytearray(large.read_bytes())
