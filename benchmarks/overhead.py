@@ -10,7 +10,7 @@ The last section, and `--parts` alone, is the agent's own time, taken where it i
 process that trains three times. It stands beside what a fixed piece of Python took there (the
 unit), since machines differ, and beside what Keras' `CSVLogger` takes at the end of an epoch.
 `--against` compares it, in units, with figures that were kept; the exit status is 1 if a part
-takes more than 1.6 times as much in each of three processes. `--write` keeps them.
+takes more than 1.6 times as much in each of three processes (`--tries`). `--write` keeps them.
 `KERAS_BACKEND` chooses the backend.
 """
 
@@ -31,7 +31,7 @@ from typing import Any
 
 VARIANTS = ("plain", "CSVLogger", "agent")
 KEPT = Path(__file__).with_name("figures.json")
-MUCH, TRIES = 1.6, 3
+MUCH = 1.6
 PER_FIT = (
     "training.before_compile", "training.after_compile", "training.before_fit",
     "epochs.before_train", "training.after_feed", "training.after_fit", "optimizers.before",
@@ -207,12 +207,12 @@ def in_units(own: dict[str, float]) -> dict[str, float]:
     return {name: value / own["(unit)"] for name, value in own.items() if name != "(unit)"}
 
 
-def compared(epochs: int, kept: dict[str, float]) -> bool:
+def compared(epochs: int, kept: dict[str, float], tries: int) -> bool:
     """Print the agent's own time beside figures that were kept; whether none has grown much."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     wanted = in_units(kept)
     least: dict[str, float] = {}
-    for _ in range(TRIES):
+    for _ in range(tries):
         with tempfile.TemporaryDirectory() as name:
             own = in_units(measure_own_time(epochs, Path(name)))
         least = {name: min(value, least.get(name, value)) for name, value in own.items()}
@@ -234,6 +234,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--parts", action="store_true", help="only the agent's own time")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compare it with FILE")
+    parser.add_argument("--tries", type=int, default=3, help="processes until it is more")
     parser.add_argument("--write", action="store_true", help=f"keep it in {KEPT.name}")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -243,7 +244,7 @@ def main() -> None:
         train(given.child, given.epochs)
     elif given.against:
         kept = json.loads(given.against.read_text())[os.environ.get("KERAS_BACKEND", "tensorflow")]
-        sys.exit(not compared(given.epochs, kept["own CPU milliseconds"]))
+        sys.exit(not compared(given.epochs, kept["own CPU milliseconds"], given.tries))
     else:
         report(0 if given.parts else given.pairs, given.epochs, given.json, given.write)
 

@@ -24,11 +24,9 @@ def test_the_agent_tells_its_own_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_overhead(tmp_path: Path) -> None:
-    words = ("--pairs", "1", "--epochs", "3")
+    words = ("--pairs", "1", "--epochs", "3", "--json")
     done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr.decode()
-    assert "epoch" in done.stdout.decode()
-    done = python(BENCHMARKS / "overhead.py", *words, "--json", directory=tmp_path, timeout=900)
     assert json.loads(done.stdout)["whole process"]["agent"]["cpu"]["median"] > 0
 
 
@@ -41,7 +39,7 @@ def test_the_agents_own_time_is_compared_with_what_was_kept(tmp_path: Path) -> N
         (tmp_path / "kept.json").write_text(
             json.dumps({"tensorflow": {"own CPU milliseconds": other}})
         )
-        words = ("--parts", "--epochs", "2", "--against", tmp_path / "kept.json")
+        words = ("--epochs", "2", "--tries", "1", "--against", tmp_path / "kept.json")
         done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path, timeout=900)
         assert done.returncode == status, done.stderr.decode()
         assert ("MORE" in done.stdout.decode()) == bool(status)
