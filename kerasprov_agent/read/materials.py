@@ -16,6 +16,7 @@ from kerasprov_agent.read.lineage import Lineage
 from kerasprov_agent.read.origin import Known, Origin, Several, of_code, of_entity
 from kerasprov_agent.read.record import Row
 from kerasprov_agent.read.trained import Trained
+from kerasprov_agent.store.text import decoded
 
 FIT_DATA = (
     "SELECT role, entity_id FROM used WHERE activity_id = ? "
@@ -91,7 +92,9 @@ class Materials:
                 known = found[0]
             else:
                 continue
-            version = (known.path, known.sha256, known.partial_sha256)
+            version = (known.path, known.sha256 or known.set_sha256, known.partial_sha256)
+            if version[1:] == (None, None):  # whether it is the same as another one is not known
+                version = (entity_id, None, None)
             file_id = versions.setdefault(version, _urn(entity_id))
             self._ids[entity_id] = file_id
             self._entities.setdefault(file_id, []).append(entity_id)
@@ -242,10 +245,10 @@ def _of_set(row: Row, members: list[Known]) -> Known:
     size = row["bytes"]
     if size is None and sizes and None not in sizes:
         size = sum(filter(None, sizes))
-    first = members[0] if members else None
+    directory = members[0].directory if members else None
     return Known(
-        first.directory if first and first.directory else str(row["path"]), row["role"] or "data",
-        size, None, None, None, row["sha256"], row["entity_id"], None,
+        directory or decoded(row["path"]), row["role"] or "data", size, None, None, None,
+        row["sha256"], row["entity_id"], None,
     )  # fmt: skip
 
 

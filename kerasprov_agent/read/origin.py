@@ -83,8 +83,7 @@ class Origin:
     @cached_property
     def executions(self) -> list[Row]:
         """The programs that took part, the first one first: rows of `execution`."""
-        ids = {entity_id.partition("#")[0] for entity_id in self.entities}
-        return executions_of(self.record, ids | {run["execution_id"] for run in self.runs})
+        return executions_of(self.record, self.entities, self.runs)
 
     @cached_property
     def own(self) -> list[str]:
@@ -149,8 +148,7 @@ class Several:
     @cached_property
     def executions(self) -> list[Row]:
         """The programs that took part, the first one first: rows of `execution`."""
-        ids = {entity_id.partition("#")[0] for entity_id in self.entities}
-        return executions_of(self.record, ids | {run["execution_id"] for run in self.runs})
+        return executions_of(self.record, self.entities, self.runs)
 
     @cached_property
     def own(self) -> list[str]:
@@ -192,8 +190,10 @@ class Everything(Several):
         yield from of_all(self.record)
 
 
-def executions_of(record: Record, ids: Iterable[str]) -> list[Row]:
-    """The executions of some ids, the first one first."""
+def executions_of(record: Record, entities: Iterable[str], runs: Iterable[Row]) -> list[Row]:
+    """The programs of some entities and runs, the first one first: rows of `execution`."""
+    ids = {entity_id.partition("#")[0] for entity_id in entities}
+    ids |= {run["execution_id"] for run in runs}
     query = "SELECT * FROM execution WHERE id = ?"
     rows = [row for each in ids for row in record.query(query, (each,))]
     return sorted(rows, key=lambda row: str(row["started_at"]))

@@ -220,6 +220,25 @@ def test_openlineage_leads_from_training_data_to_model(study: Path) -> None:
     assert told["fit.batch_size"] == "8"
 
 
+def test_a_folder_whose_files_were_altered_is_two_data_sets(study: Path) -> None:
+    other = (study / "prepare.py").read_text().replace("[::2]", "[1::2]").replace("os.makedirs", "")
+    for name, text in (("other", other), ("again", (study / "train.py").read_text())):
+        done = recorded(study, text, "--prov", "off", name=f"{name}.py")
+        assert done.returncode == 0, done.stderr.decode()
+    bill = exported(study, "cyclonedx")
+    models = [*bill["components"], bill["metadata"]["component"]]
+    used = {
+        model["name"]: {each["ref"] for each in model["modelCard"]["modelParameters"]["datasets"]}
+        for model in models
+        if model["type"] == "machine-learning-model"
+    }
+    assert not used["train"] & used["again"]
+    data = {each["bom-ref"]: each for each in bill["components"] if each["type"] == "data"}
+    (now,) = used["again"]
+    hashes = {each["name"]: each["hashes"][0]["content"] for each in data[now]["components"]}
+    assert hashes == {path.name: sha256(path) for path in (study / "small").iterdir()}
+
+
 FAILS = """
 import keras, numpy as np
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
