@@ -234,6 +234,7 @@ def test_a_folder_whose_files_were_altered_is_two_data_sets(study: Path) -> None
     }
     assert not used["train"] & used["again"]
     data = {each["bom-ref"]: each for each in bill["components"] if each["type"] == "data"}
+    assert [each["name"] for each in data.values()].count("small") == 2
     (now,) = used["again"]
     hashes = {each["name"]: each["hashes"][0]["content"] for each in data[now]["components"]}
     assert hashes == {path.name: sha256(path) for path in (study / "small").iterdir()}
