@@ -17,7 +17,8 @@ def _document(value: Any) -> str:
 
 
 def _lines(events: Iterable[Any]) -> str:
-    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+    # In ASCII alone, since some who read lines take characters such as U+0085 for the end of one.
+    return "".join(json.dumps(event) + "\n" for event in events)
 
 
 FORMS: dict[str, tuple[Callable[[Materials], Any], Callable[[Any], str]]] = {
