@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ def test_the_agent_tells_its_own_time(tmp_path: Path) -> None:
     done = python(BENCHMARKS / "overhead.py", *words, directory=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     found = json.loads(done.stdout.splitlines()[-1])
-    assert [len(each["epochs.after_epoch"]) for each in found["trainings"]] == [2, 2, 2]
+    assert [len(each["epochs.after_epoch"]) for each in found["trainings"][:3]] == [2, 2, 2]
+    assert len(found["trainings"][3]["opened"]) >= 300
     assert len(found["trainings"][2]["CSVLogger"]) == 2
     assert found["armed"] >= 0 and len(found["ended"]) == 2
 
@@ -63,6 +65,45 @@ def test_benchmark(tmp_path: Path, words: tuple[str, ...], told: tuple[str, ...]
     assert done.returncode == 0, done.stderr.decode()
     for text in told:
         assert text in done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing(tmp_path: Path) -> None:
+    words = ("--kills", "12", "--whole", "2", "--seed", str(random.randrange(10**6)))
+    done = python(BENCHMARKS / "kills.py", *words, directory=tmp_path, timeout=900)
+    assert done.returncode == 0, (words, done.stdout.decode(), done.stderr.decode())
+    assert "12 kills, 2 of whole programs" in done.stdout.decode()
+    # It sees what is lost: the file without the last epoch of each training.
+    program = (
+        "import kills\n"
+        "check = kills.check\n"
+        "def without(database, *more):\n"
+        "    with kills.closing(kills.sqlite3.connect(database)) as connection, connection:\n"
+        "        connection.execute('DELETE FROM epoch WHERE epoch = 0')\n"
+        "    check(database, *more)\n"
+        "kills.check = without\n"
+        "kills.main()\n"
+    )
+    (tmp_path / "lossy.py").write_text(program)
+    done = python(
+        "lossy.py", "--kills", "4", "--whole", "0", directory=tmp_path, timeout=900,
+        variables={"PYTHONPATH": str(BENCHMARKS)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_what_tools_recorded_is_found_in_what_they_left(tmp_path: Path) -> None:
+    words = ("none", "kerasprov_agent", "CSVLogger", "--pairs", "1", "--epochs", "2")
+    done = python(BENCHMARKS / "peers.py", *words, directory=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()
+    marks = {line[:-9].strip(): line[-7:].split() for line in done.stdout.decode().splitlines()}
+    assert marks["found in what was left"] == ["A", "B", "C"]
+    assert marks["loss of each epoch"] == ["-", "x", "x"]
+    for fact in ("learning rate", "its digest", "source code", "command line", "packages"):
+        assert marks[fact] == ["-", "x", "-"]
+    done = python(BENCHMARKS / "peers.py", "Unknown", directory=tmp_path)
+    assert done.returncode == 2 and b"no such tool: Unknown" in done.stderr
 
 
 @pytest.mark.slow
