@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import inspect
 import json
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -299,23 +301,82 @@ CI measures the agent's own time anew, and says which part takes more than 1.6 t
 ```sh
 python benchmarks/overhead.py --parts --against benchmarks/figures.json
 ```
+
+## Other tools beside it
+
+`benchmarks/peers.py` trains a small network with each of these tools, as its own documentation says
+it is used, offline, each in a virtual environment of its own. `none` is the training itself, twice:
+what it differs by is chance. All but `kerasprov_agent` need lines in the program; the fourth column
+counts them. `printed` are the lines that a tool adds to what the program prints.
+
+```text
+{peers}
+```
+
+What was recorded was looked up: the training has values that are found nowhere else, and all bytes
+that a tool left in files were searched for them, as text and as numbers. The program's own source
+code does not contain them. Every tool records more if the program says so; here each was used in
+the shortest way that its documentation shows.
+
+```sh
+python benchmarks/peers.py none kerasprov_agent CSVLogger
+```
+"""
+KILLS = """# Killed at random moments
+
+`benchmarks/kills.py` trains under the agent and kills the process (`kill -9`), mostly among the
+epochs, where the record is written. The training tells of each epoch that is over, with the values
+that it saw; afterwards the file must have them all.
+
+```text
+{kills}
+```
+
+- `epochs in the files` may be more than were told: a training can be killed between the moment at
+  which an epoch is stored and the next line of the program.
+- `epochs half written`: an epoch without one of its metrics or its duration.
+- `runs not known as lost`: the next program that trains notes which runs have ended without a word.
+- `other files left`: what waits beside a database that was busy, and was not taken in.
+
+```sh
+python benchmarks/kills.py --kills 1000 --whole 50
+```
+
+A short run of it is one of the slow tests.
 """
 
 
+def _benchmark(name: str) -> Any:
+    """A module of `benchmarks/`, which import each other by their names."""
+    place = str(HERE.parent / "benchmarks")
+    if place not in sys.path:
+        sys.path.append(place)
+    return importlib.import_module(name)
+
+
+def _kept(name: str) -> Any:
+    """What a benchmark kept."""
+    path = HERE.parent / "benchmarks" / name
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def cost_page() -> str:
-    """What `benchmarks/overhead.py` kept."""
-    benchmarks = HERE.parent / "benchmarks"
-    spec = importlib.util.spec_from_file_location("overhead", benchmarks / "overhead.py")
-    assert spec is not None and spec.loader is not None
-    overhead = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(overhead)
-    kept = json.loads((benchmarks / "figures.json").read_text(encoding="utf-8"))
-    tables = "\n\n".join(overhead.as_text(backend, figures) for backend, figures in kept.items())
-    return COST.format(tables=tables)
+    """What `benchmarks/overhead.py` and `benchmarks/peers.py` kept."""
+    overhead, peers = _benchmark("overhead"), _benchmark("peers")
+    tables = "\n\n".join(
+        overhead.as_text(backend, figures) for backend, figures in _kept("figures.json").items()
+    )
+    return COST.format(tables=tables, peers=peers.as_text(_kept("peers.json")))
+
+
+def kills_page() -> str:
+    """What `benchmarks/kills.py` kept."""
+    return KILLS.format(kills=_benchmark("kills").as_text(_kept("kills.json")))
 
 
 PAGES = {
     "cost.md": cost_page,
+    "kills.md": kills_page,
     "api.md": api_page,
     "commands.md": commands_page,
     "schema.md": schema_page,

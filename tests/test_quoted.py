@@ -41,6 +41,9 @@ ELSEWHERE = {
     "python docs/generate.py": ("tests/test_docs.py", '"docs" / "generate.py"'),
     "python benchmarks/overhead.py": ("tests/test_benchmarks.py", "overhead.py"),
     "python benchmarks/overhead.py --write": ("tests/test_benchmarks.py", "overhead.py"),
+    "python benchmarks/peers.py none kerasprov_agent CSVLogger":
+        ("tests/test_benchmarks.py", "peers.py"),
+    "python benchmarks/kills.py --kills 1000 --whole 50": ("tests/test_benchmarks.py", "kills.py"),
     "python benchmarks/overhead.py --parts --against benchmarks/figures.json":
         (".ci/run", "python benchmarks/overhead.py --parts --against benchmarks/figures.json"),
     "python examples/flowers/study.py --small --data flowers17": ("tests/test_examples.py", "study.py"),

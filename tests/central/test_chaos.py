@@ -18,7 +18,7 @@ from tests.central.conftest import Server
 from tests.central.test_sending import senders, train
 from tests.conftest import rows
 
-ROUNDS = 60
+ROUNDS = 30
 TRAINERS = 3
 PROGRAM = """
 import keras, numpy as np, time

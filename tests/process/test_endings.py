@@ -197,35 +197,6 @@ def rows_or_none(database: Path) -> list[dict[str, Any]]:
         return []
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments_nothing_that_was_told_is_lost(tmp_path: Path) -> None:
-    script = (
-        TINY
-        + """
-import os
-class Telling(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch:
-            os.write(1, b"%d\\n" % (epoch - 1))  # by now the epoch before is committed
-model.fit(x, y, epochs=100000, verbose=0, callbacks=[Telling()])
-"""
-    )
-    for delay in range(12):
-        child = started(tmp_path, script)
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(0.05 + delay * 0.037)
-        child.kill()
-        told = [int(line) for line in child.stdout.read().split()]
-        child.wait()
-        found = shown(tmp_path / "kerasprov.db")
-        assert found["run"]["status"] == "lost"
-        epochs = [e["epoch"] for e in found["epochs"]]
-        assert epochs == list(range(len(epochs))) and epochs[-1] >= max(told, default=0)
-        assert all(e["metrics"]["loss"] for e in found["epochs"])
-        assert integrity(tmp_path / "kerasprov.db") == "ok"
-
-
 FORKING = (
     TINY
     + """
