@@ -1,12 +1,19 @@
-"""What grows with a record: the metrics of an epoch, and sets of many files.
+"""What grows with a record: metrics of an epoch, sets of many files, files, epochs and fits.
 
-`python benchmarks/growth.py [metrics] [sets] [--small]` prints a line each. With `--small`
-it measures so little that it only shows that the benchmark runs.
+`python benchmarks/growth.py [metrics] [sets] [files] [epochs] [fits] [--small]` prints a line each.
+With `--small` it measures so little that it only shows that the benchmark runs.
+
+The last three are programs that run without the agent and under it: 200,000 files that are read,
+20,000 epochs of one training, 2,000 trainings. Of each is told what a tenth of it took at the
+beginning and at the end, and how much more memory the process held than the other one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -80,15 +87,118 @@ def sets(place: Path, count: int = 1000, files: int = 1000) -> None:
     )
 
 
-MEASURES = {"metrics": metrics, "sets": sets}
+TRAINED = """
+import keras, numpy as np
+x = np.ones((16, 4), "float32")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, x[:, :1], verbose=0)
+"""
+PROGRAMS = {
+    "files": """
+import pathlib
+place = pathlib.Path("many")
+for number in range(COUNT):
+    if number % 1000 == 0:
+        (place / str(number // 1000)).mkdir(parents=True)
+    (place / str(number // 1000) / f"{number}.txt").write_bytes(b"x")
+"""
+    + TRAINED
+    + """
+begin()
+for number in range(COUNT):
+    with open(place / str(number // 1000) / f"{number}.txt", "rb") as file:
+        file.read()
+    passed(number)
+""",
+    "epochs": TRAINED
+    + """
+class Passing(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        passed(epoch)
+begin()
+model.fit(x, x[:, :1], epochs=COUNT, verbose=0, callbacks=[Passing()])
+""",
+    "fits": TRAINED
+    + """
+begin()
+for number in range(COUNT):
+    model.fit(x, x[:, :1], verbose=0)
+    passed(number)
+""",
+}
+"""What is done `COUNT` times; `passed` is told of each."""
+AROUND = """
+import json, sys, time
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+def begin():
+    global began, memory
+    began, memory = time.perf_counter(), held()
+def passed(number):
+    for part in (0.1, 0.9):
+        if number + 1 == int(COUNT * part):
+            times.append(time.perf_counter() - began)
+times = []
+{program}
+times.append(time.perf_counter() - began)
+with open("grown.json", "w") as file:
+    json.dump({"first": times[0], "last": times[2] - times[1], "bytes": held() - memory}, file)
+"""
+
+
+def program(place: Path, name: str, count: int) -> None:
+    """What many files, epochs or trainings cost, in time and in memory."""
+    grown = {}
+    for recorded in (False, True):
+        directory = place / f"{name}-{recorded}"
+        directory.mkdir()
+        text = AROUND.replace("{program}", PROGRAMS[name]).replace("COUNT", str(count))
+        (directory / "program.py").write_text(text)
+        command = [sys.executable, *(["-m", "kerasprov_agent"] if recorded else []), "program.py"]
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("KERASPROV_")}
+        variables.update(KERASPROV_DB=str(directory / "kerasprov.db"), TF_CPP_MIN_LOG_LEVEL="3")
+        subprocess.run(command, cwd=directory, env=variables, stderr=subprocess.DEVNULL, check=True)
+        grown[recorded] = json.loads((directory / "grown.json").read_text())
+    plain, agent = grown[False], grown[True]
+    tenth = count / 10
+    each = {
+        part: (plain[part] / tenth * 1000, (agent[part] - plain[part]) / tenth * 1000)
+        for part in ("first", "last")
+    }
+    more = (agent["bytes"] - plain["bytes"]) / count
+    print(
+        f"{count} {name}: at first {each['first'][0]:.3f} ms and {each['first'][1]:+.3f} ms each, "
+        f"at last {each['last'][0]:.3f} ms and {each['last'][1]:+.3f} ms; "
+        f"{more:+.0f} bytes of memory each"
+    )
+
+
+def files(place: Path, count: int = 200_000) -> None:
+    """A program that reads many files in folders of a thousand."""
+    program(place, "files", count)
+
+
+def epochs(place: Path, count: int = 20_000) -> None:
+    """A training of many epochs."""
+    program(place, "epochs", count)
+
+
+def fits(place: Path, count: int = 2_000) -> None:
+    """Many trainings in one process."""
+    program(place, "fits", count)
+
+
+MEASURES = {"metrics": metrics, "sets": sets, "files": files, "epochs": epochs, "fits": fits}
+SMALL = {"metrics": (10, 10), "sets": (10, 10), "files": (30,), "epochs": (20,), "fits": (20,)}
 
 
 def main(words: list[str]) -> None:
     """Print what is measured: all of it, or what is named."""
-    sizes = (10, 10) if "--small" in words else ()
     for name in [word for word in words if word in MEASURES] or MEASURES:
         with tempfile.TemporaryDirectory() as place:
-            MEASURES[name](Path(place), *sizes)
+            MEASURES[name](Path(place), *(SMALL[name] if "--small" in words else ()))
 
 
 if __name__ == "__main__":

@@ -150,16 +150,6 @@ PEERS = (
         besides="use of CPU and memory",
     ),
     Peer(
-        "ClearML offline",
-        ("clearml", "tensorboard"),
-        head="from clearml import Task\n"
-        "Task.set_offline(offline_mode=True)\n"
-        'task = Task.init(project_name="peers", task_name="training")',
-        callback='keras.callbacks.TensorBoard("logs")',
-        end="task.close()",
-        besides="use of CPU, memory and disk",
-    ),
-    Peer(
         "Comet offline",
         ("comet_ml",),
         head="import comet_ml\n"
@@ -201,6 +191,16 @@ PEERS = (
         "tracker.start()",
         end="tracker.stop()",
         besides="an estimate of the energy that the whole machine took",
+    ),
+    Peer(
+        "ClearML offline",
+        ("clearml", "tensorboard"),
+        head="from clearml import Task\n"
+        "Task.set_offline(offline_mode=True)\n"
+        'task = Task.init(project_name="peers", task_name="training")',
+        callback='keras.callbacks.TensorBoard("logs")',
+        end="task.close()",
+        besides="use of CPU, memory and disk",
     ),
 )
 
@@ -430,6 +430,19 @@ def as_text(figures: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *(f"besides, {text}" for text in besides)])
 
 
+def keep(figures: dict[str, Any]) -> None:
+    """Put figures in the place of those that were kept of the same tools."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"tools": {}, "left out": {}}
+    tools = {**kept["tools"], **figures["tools"]}
+    reasons = {**kept["left out"], **figures["left out"]}
+    kept = {
+        "epochs": figures["epochs"],
+        "tools": {peer.name: tools[peer.name] for peer in PEERS if peer.name in tools},
+        "left out": {name: why for name, why in reasons.items() if name not in tools},
+    }
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def main() -> None:
     """Measure, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -462,8 +475,8 @@ def main() -> None:
             except RuntimeError as error:
                 figures["left out"][peer.name] = str(error)
                 print(f"{peer.name} is left out: {error}", file=sys.stderr)
-    if given.write:
-        KEPT.write_text(json.dumps(figures, indent=1) + "\n")
+            if given.write:
+                keep(figures)
     if figures["tools"]:
         print(as_text(figures))
 

@@ -51,7 +51,10 @@ def test_the_agents_own_time_is_compared_with_what_was_kept(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("growth.py", "--small"), ("10 metrics an epoch", "10 sets of 10 files")),
+        (
+            ("growth.py", "--small"),
+            ("10 metrics an epoch", "10 sets of 10 files", "20 fits: at first"),
+        ),
         (("documents.py", "5", "3", "1"), ("streamed", "built by prov", "ratio")),
         (("questions.py", "20", "3"), ("20 runs",)),
         (("viewer.py", "20", "3"), ("20 runs", "first page", "curves of runs 1-20")),

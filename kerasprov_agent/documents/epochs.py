@@ -22,6 +22,7 @@ COLUMNS = (
     ("kp:learningRateAfter", "learning_rate_after"),
     ("kp:gpuAllocatedSeconds", "gpu_allocated_seconds"),
     ("kp:gpuBusySeconds", "gpu_busy_seconds"),
+    ("kp:gpuSource", "gpu_source"),
     ("kp:gpuUtilization", "gpu_utilization"),
     ("kp:gpuEnergyJoules", "gpu_energy_joules"),
     ("kp:gpuMemoryPeakBytes", "gpu_memory_peak_bytes"),

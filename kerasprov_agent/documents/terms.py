@@ -88,6 +88,7 @@ PROPERTIES = {
     "gpuBusySeconds": "seconds in which a kernel ran on a GPU",
     "gpuEnergyJoules": "energy that the GPUs took, in joules",
     "gpuMemoryPeakBytes": "most memory that the backend held on one GPU, in bytes",
+    "gpuSource": "what told of the busy GPU seconds: gpm, nvml samples or nvml poll",
     "gpuUtilization": "busy of the allocated GPU seconds, from 0 to 1",
     "host": "the machine's name",
     "iterationsAfter": "the optimizer's own counter when the training ended",

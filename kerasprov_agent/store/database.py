@@ -85,9 +85,16 @@ def _change_no_table(connection: sqlite3.Connection) -> None:
     """Schema 5 has further views, and views are made anew after every migration."""
 
 
+def _know_the_source_of_gpu_times(connection: sqlite3.Connection) -> None:
+    """How exact the busy seconds of an epoch are depends on what told of them."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(epoch)")]
+    if "gpu_source" not in columns:  # a new file has it
+        connection.execute("ALTER TABLE epoch ADD COLUMN gpu_source TEXT")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create, _add_original_hashes, _make_members_rows,
-    _know_more_of_runs_and_imports, _change_no_table,
+    _know_more_of_runs_and_imports, _change_no_table, _know_the_source_of_gpu_times,
 )  # fmt: skip
 """Tables from version n to n + 1; only ever added to, and none loses what the file tells."""
 assert len(MIGRATIONS) == schema.VERSION

@@ -23,7 +23,7 @@ __all__ = [
 APPLICATION_ID = 0x4B505256
 """Marks the file as ours (`PRAGMA application_id`): the letters KPRV."""
 
-VERSION = 5
+VERSION = 6
 """`PRAGMA user_version`. A file with a higher one is left alone."""
 
 VIEWS = views.VIEWS + keras_prov.VIEWS
@@ -413,6 +413,7 @@ CREATE TABLE epoch (
     learning_rate_after REAL,      -- after the callbacks' on_epoch_end
     gpu_allocated_seconds REAL,    -- seconds times GPUs in use; this and the rest NULL without one
     gpu_busy_seconds REAL,         -- a kernel ran, by NVML; NULL under 2 s, on MIG, without pynvml
+    gpu_source TEXT,               -- of the busy seconds: gpm, nvml samples or nvml poll
     gpu_utilization REAL,          -- of 0 to 1: busy of the allocated seconds
     gpu_energy_joules REAL,        -- of whole devices, by NVML; NULL under 2 s
     gpu_memory_peak_bytes INTEGER, -- most that the backend held on one GPU since the program began

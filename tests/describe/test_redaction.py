@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
 
 from kerasprov_agent import redaction
+from kerasprov_agent.evidence.forms import FORMS
 from kerasprov_agent.store import text
 from tests.conftest import TINY, kerasprov, python, row, rows
 from tests.describe.secrets_table import (
@@ -110,6 +112,7 @@ def test_a_text_is_cut_and_a_secret_at_the_cut_goes() -> None:
         assert "hunter2" not in redaction.arguments([text_])[0]
 
 
+TABLES = ("csv", "parquet", "ndjson", "duckdb", "mlflow")
 CANARY = "cAnArY7x2hUnTeR"
 OWN_FORM = "ghp_cAnArY7x2hUnTeR0123456789abcdefghij"
 SCRIPT = f"""
@@ -192,6 +195,33 @@ def test_a_canary_is_nowhere_in_what_is_recorded(tmp_path: Path) -> None:
         shown = kerasprov("prov", "last", "--format", form, "--db", database)
         assert shown.exit_code == 0 and CANARY not in shown.output
 
+    # Nor in anything that is made of the record, also within archives.
+    made = tmp_path / "made"
+    made.mkdir()
+    for words in (
+        *(("export", "--format", form, "-o", made / form) for form in (*FORMS, *TABLES)),
+        ("prov", "last", "--format", "crate", "-o", made / "crate.zip"),
+        ("card", "last", "--annex-iv", "-o", made / "card.html"),
+        ("report", "-o", made / "report.html"),
+        ("pack", "-o", made / "packed.db"),
+        ("salvage", "-o", made / "salvaged.db"),
+    ):
+        done = kerasprov(*words, "--db", database)
+        assert done.exit_code == 0, (words, done.output)
+        assert CANARY not in done.output
+    for words in (("show", "last", "--code"), ("show", "last", "--env"), ("card", "last"),
+                  ("lineage", "last"), ("runs", "--json")):  # fmt: skip
+        done = kerasprov(*words, "--db", database)
+        assert done.exit_code == 0 and CANARY not in done.output, words
+    written = [path for path in made.rglob("*") if path.is_file()]
+    assert len(written) > 12
+    for path in written:
+        assert CANARY.encode() not in path.read_bytes(), path
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    assert CANARY.encode() not in archive.read(name), name
+
     # What is no secret is there, and that something was blanked out can be told.
     execution = row(database, "SELECT * FROM execution")
     assert execution["git_remote"] == "https://ada:[redacted]@git.lab/runs.git"
@@ -206,10 +236,6 @@ def test_a_canary_is_nowhere_in_what_is_recorded(tmp_path: Path) -> None:
     for changed in (execution["script_original_sha256"], module["original_sha256"]):
         assert changed is not None and changed not in {source["sha256"] for source in sources}
     assert execution["script_original_sha256"] == _sha256(tmp_path / "train.py")
-    crate = tmp_path / "crate.zip"
-    assert (
-        kerasprov("prov", "last", "--format", "crate", "-o", crate, "--db", database).exit_code == 0
-    )
 
 
 def _sha256(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 EXAMPLES = {"short": 30, "long": 5000}[os.environ.get("FUZZ", "short")]
 settings.register_profile(
@@ -12,6 +12,8 @@ settings.register_profile(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    # Smaller examples of a failure are looked for in the long run: that takes minutes.
+    phases=[Phase.explicit, Phase.generate] if "FUZZ" not in os.environ else list(Phase),
     # The short run tries the same each time: what it finds, everybody finds.
     derandomize="FUZZ" not in os.environ,
     database=None,

@@ -1,4 +1,4 @@
-"""The versions of Keras, the backends and the tools that are tried, a virtual environment each."""
+"""The versions of Keras and the backends that are tried, a virtual environment each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ class Environment(NamedTuple):
     packages: tuple[str, ...]
     variables: dict[str, str]
     newest_python: tuple[int, int] = (3, 13)
-    tests: tuple[str, ...] = ()
-    """Tests of the suite to run there besides the features."""
 
     @property
     def usable(self) -> bool:
@@ -55,11 +53,5 @@ ENVIRONMENTS = (
         ("tensorflow==2.15.1", "numpy<2", "setuptools<80"),
         {"KERAS_PACKAGE": "keras"},
         newest_python=(3, 11),
-    ),
-    Environment(
-        "mlflow",
-        ("tensorflow>=2.21", "keras>=3.15", "mlflow>=3.17", "tensorboard"),
-        TENSORFLOW,
-        tests=("tests/callers/test_mlflow.py",),
     ),
 )

@@ -184,7 +184,9 @@ def name_of(value: Any) -> str | None:
         return value
     if is_a(value, (list, tuple, dict)):
         return to_json(names_of(value))
-    own = None if hasattr(type(value), "get_config") else attribute(value, "__name__")
+    own = None
+    if not hasattr(type(value), "get_config"):  # an object's own `__getattr__` is not asked
+        own = guard.ask(object.__getattribute__, value, "__name__")
     return public_name(type(value)) if own is None else str(own)
 
 

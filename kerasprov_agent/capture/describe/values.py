@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import struct
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType
@@ -80,9 +80,15 @@ def _from_object(value: Any, depth: int) -> Plain:
     if callable(value):
         is_named = is_a(value, NAMED) or "__name__" in own_attributes(value)
         return str(value.__name__ if is_named else type(value).__name__)
-    if has(value, "__fspath__"):
-        return str(os.fspath(value))
+    if _is_path(value):
+        return str(value)
     return f"<{public_name(type(value))}>"
+
+
+def _is_path(value: Any) -> bool:
+    """Whether it is a path of `pathlib`; one of another class may do anything when it is asked."""
+    pathlib: Any = sys.modules.get("pathlib")
+    return hasattr(pathlib, "PurePath") and is_a(value, pathlib.PurePath)
 
 
 def has(value: Any, name: str) -> bool:

@@ -1,7 +1,8 @@
 """What NVIDIA's driver tells of the GPUs while a model trains on them, off the training thread.
 
 Nothing is imported or asked before a model lies on a GPU. NVML counts whole devices, whoever else
-computes on them.
+computes on them. All of it was tried with a stand-in for NVML that answers as its documentation
+says, not yet on a GPU.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
@@ -53,12 +55,105 @@ class Curve:
         return v0 + (v1 - v0) * (moment - t0) / (t1 - t0)
 
 
+class BusySeconds:
+    """The seconds in which a kernel ran on one device; raises where its source can't be asked."""
+
+    source: str
+
+    def __init__(self, nvml: Any, handle: Any, at: float) -> None:
+        raise NotImplementedError
+
+    def read(self, at: float) -> list[tuple[float, float]]:
+        """The moments since before, with the busy seconds until each."""
+        raise NotImplementedError
+
+
+class Gpm(BusySeconds):
+    """NVML's performance monitoring (Hopper and later): the share of just the time since before."""
+
+    source = "gpm"
+
+    def __init__(self, nvml: Any, handle: Any, at: float) -> None:
+        if not nvml.nvmlGpmQueryDeviceSupport(handle).isSupportedDevice:
+            raise NotImplementedError("the device has no performance monitoring")
+        self._nvml, self._handle, self._at, self._busy = nvml, handle, at, 0.0
+        self._before, self._after = nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()
+        nvml.nvmlGpmSampleGet(handle, self._before)
+
+    def read(self, at: float) -> list[tuple[float, float]]:
+        self._nvml.nvmlGpmSampleGet(self._handle, self._after)
+        asked = self._nvml.c_nvmlGpmMetricsGet_t()
+        asked.version, asked.numMetrics = self._nvml.NVML_GPM_METRICS_GET_VERSION, 1
+        asked.sample1, asked.sample2 = self._before, self._after
+        asked.metrics[0].metricId = self._nvml.NVML_GPM_METRIC_GRAPHICS_UTIL
+        self._nvml.nvmlGpmMetricsGet(asked)
+        if asked.metrics[0].nvmlReturn:
+            raise OSError(f"NVML's metric is not there: {asked.metrics[0].nvmlReturn}")
+        self._busy += float(asked.metrics[0].value) / 100 * (at - self._at)
+        self._before, self._after, self._at = self._after, self._before, at
+        return [(at, self._busy)]
+
+
+class Samples(BusySeconds):
+    """What the driver has sampled by itself and keeps for some seconds, with its times."""
+
+    source = "nvml samples"
+
+    def __init__(self, nvml: Any, handle: Any, at: float) -> None:
+        self._nvml, self._handle, self._busy = nvml, handle, 0.0
+        self._behind = time.time() - at
+        """The driver's times are of the wall clock, ours of `perf_counter`."""
+        _, known = self._new(0)
+        self._last = int(known[-1].timeStamp)
+
+    def _new(self, after: int) -> Any:
+        return self._nvml.nvmlDeviceGetSamples(
+            self._handle, self._nvml.NVML_GPU_UTILIZATION_SAMPLES, after
+        )
+
+    def read(self, _at: float) -> list[tuple[float, float]]:
+        kind, samples = self._new(self._last)
+        number = "dVal" if kind == self._nvml.NVML_VALUE_TYPE_DOUBLE else "uiVal"
+        moments = []
+        for sample in samples:
+            at = int(sample.timeStamp)
+            if at > self._last:
+                share = float(getattr(sample.sampleValue, number)) / 100
+                self._busy += share * (at - self._last) / 1e6
+                self._last = at
+                moments.append((at / 1e6 - self._behind, self._busy))
+        return moments
+
+
+class Polls(BusySeconds):
+    """The utilisation as it is now, which holds until it is asked again."""
+
+    source = "nvml poll"
+
+    def __init__(self, nvml: Any, handle: Any, at: float) -> None:
+        self._nvml, self._handle, self._at, self._busy = nvml, handle, at, 0.0
+        nvml.nvmlDeviceGetUtilizationRates(handle)
+
+    def read(self, at: float) -> list[tuple[float, float]]:
+        share = float(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu) / 100
+        self._busy += share * (at - self._at)
+        self._at = at
+        return [(at, self._busy)]
+
+
+SOURCES: tuple[type[BusySeconds], ...] = (Gpm, Samples, Polls)
+"""Of busy seconds, the most exact first."""
+
+
 class Sampler:
-    """Asks NVML for the utilisation and energy of some devices, on a thread of its own."""
+    """Asks NVML for the busy time and the energy of some devices, on a thread of its own."""
 
     def __init__(self, backend: str | None, devices: Sequence[int]) -> None:
         self._backend, self._devices = backend, tuple(devices)
-        self._busy, self._energy = Curve(), Curve()
+        self._energy = Curve()
+        self._busy: list[Curve] = []
+        """Of each device; none where a part of one is shared with others."""
+        self._sources: set[str] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kerasprov-gpu", daemon=True)
         self._thread.start()
@@ -67,7 +162,7 @@ class Sampler:
         """The training is over."""
         self._over.set()
 
-    def between(self, begin: float, end: float) -> dict[str, float | int | None]:
+    def between(self, begin: float, end: float) -> dict[str, float | int | str | None]:
         """The columns `gpu_*` of an epoch; `begin` and `end` are readings of `perf_counter`.
 
         Memory is asked of the backend, the rest of NVML, which tells nothing of short times.
@@ -77,12 +172,19 @@ class Sampler:
             **(self._by_nvml(begin, end) if end - begin >= SHORTEST_SECONDS else {}),
         }
 
-    def _by_nvml(self, begin: float, end: float) -> dict[str, float | None]:
-        busy, energy = self._busy.grown(begin, end), self._energy.grown(begin, end)
-        for curve in (self._busy, self._energy):
+    def _by_nvml(self, begin: float, end: float) -> dict[str, float | str | None]:
+        energy = self._energy.grown(begin, end)
+        shares = [curve.grown(begin, end) for curve in self._busy]
+        for curve in (self._energy, *self._busy):
             curve.forget(end - SHORTEST_SECONDS)
-        share = None if busy is None else busy / ((end - begin) * len(self._devices))
-        return {"gpu_busy_seconds": busy, "gpu_utilization": share, "gpu_energy_joules": energy}
+        columns: dict[str, float | str | None] = {"gpu_energy_joules": energy}
+        busy = sum(share for share in shares if share is not None)
+        # Some drivers say 0 for what they don't know; a device that trained was not idle.
+        if shares and None not in shares and busy > 0:
+            columns["gpu_busy_seconds"] = busy
+            columns["gpu_utilization"] = busy / ((end - begin) * len(self._devices))
+            columns["gpu_source"] = ", ".join(sorted(self._sources))
+        return columns
 
     def _run(self) -> None:
         with silence.beside():
@@ -96,37 +198,47 @@ class Sampler:
             handles = [
                 pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}") for uuid in uuids(self._devices)
             ]
-            shared = any(guard.attempt(_is_mig, pynvml, handle) for handle in handles)
-            last, busy = perf_counter(), 0.0
+            counters = _counters(pynvml, handles)
+            self._sources = {counter.source for counter in counters}
+            curves = [Curve() for _ in counters]
+            for curve in curves:
+                curve.add(perf_counter(), 0.0)
+            self._busy = curves
             while handles:
                 at = perf_counter()
                 energy = guard.attempt(_energy, pynvml, handles)
                 if energy is not None:
                     self._energy.add(at, energy)
-                used = None if shared else guard.attempt(_utilization, pynvml, handles)
-                if used is not None:
-                    busy += used * (at - last)
-                    self._busy.add(at, busy)
-                last = at
+                for counter, curve in zip(counters, curves, strict=True):
+                    for moment, busy in guard.attempt(counter.read, at) or ():
+                        curve.add(moment, busy)
                 if self._over.wait(PERIOD_SECONDS):
                     return
         finally:
             pynvml.nvmlShutdown()
 
 
-def _is_mig(pynvml: Any, handle: Any) -> bool:
-    return bool(pynvml.nvmlDeviceGetMigMode(handle)[0])
+def _counters(nvml: Any, handles: Sequence[Any]) -> list[BusySeconds]:
+    """The most exact counter that each device has; none where one of them has none."""
+    if any(guard.attempt(_is_mig, nvml, handle) for handle in handles):
+        return []
+    found = []
+    for handle in handles:
+        asked = (guard.attempt(source, nvml, handle, perf_counter()) for source in SOURCES)
+        counter = next((counter for counter in asked if counter is not None), None)
+        if counter is None:
+            return []
+        found.append(counter)
+    return found
 
 
-def _utilization(pynvml: Any, handles: Sequence[Any]) -> float:
-    """The devices' shares of busy time, added up."""
-    rates = [float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in handles]
-    return sum(rates) / 100
+def _is_mig(nvml: Any, handle: Any) -> bool:
+    return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
 
 
-def _energy(pynvml: Any, handles: Sequence[Any]) -> float:
-    """Joules since the driver was loaded."""
-    millijoules = [float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) for handle in handles]
+def _energy(nvml: Any, handles: Sequence[Any]) -> float:
+    """Joules since the driver was loaded; the counter moves about ten times a second."""
+    millijoules = [float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) for handle in handles]
     return sum(millijoules) / 1000
 
 

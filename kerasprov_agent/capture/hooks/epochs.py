@@ -165,7 +165,7 @@ def after_epoch(
     validated = epoch.trained is not None
     trained = epoch.trained if epoch.trained is not None else epoch.ended
     rate, rate_after = call.watch.rates(epoch.number) if call.watch else (None, None)
-    row = {
+    row: dict[str, Any] = {
         "epoch": epoch.number,
         "started_at": epoch.started_at,
         "train_seconds": trained - epoch.begun,
