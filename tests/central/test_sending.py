@@ -523,7 +523,7 @@ def test_push_follows_a_file(db: str, central: str) -> None:
         until(lambda: not checking.differences(db, central))
     finally:
         child.send_signal(signal.SIGINT)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=300)
     assert "sent" in out and "Traceback" not in out and PASSWORD not in out
 
 

@@ -75,7 +75,7 @@ def command(*words: str | bytes | Path, **options: str) -> subprocess.CompletedP
     """The real command, in a process of its own."""
     return subprocess.run(
         [COMMAND, *map(os.fsencode, words)],
-        env=clean_environment(**options), capture_output=True, check=False, timeout=120,
+        env=clean_environment(**options), capture_output=True, check=False, timeout=300,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -380,10 +381,19 @@ def test_an_input_came_from_what_its_forked_workers_read(tmp_path: Path) -> None
     assert all(str(row["used_by"]).endswith("#fit-1") for row in read)
 
 
+def hashes_or_none(database: Path) -> set[str]:
+    """The columns of hashes that are known of a file by now; the database may only be begun."""
+    try:
+        found = rows(database, "SELECT sha256 FROM files WHERE sha256 IS NOT NULL")
+    except sqlite3.DatabaseError:
+        return set()
+    return {name for one in found for name in one}
+
+
 def test_a_killed_program_has_told_of_its_files(tmp_path: Path) -> None:
     script = (
         "import numpy, os, time\nopen('a.txt', 'w').write('abc')\n"
-        "time.sleep(4)\nprint('now', flush=True)\ntime.sleep(60)"
+        "print('now', flush=True)\ntime.sleep(600)"
     )
     (tmp_path / "train.py").write_text(script)
     child = subprocess.Popen(
@@ -393,8 +403,15 @@ def test_a_killed_program_has_told_of_its_files(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert child.stdout is not None and child.stdout.readline() == b"now\n"
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    database = tmp_path / "kerasprov.db"
+    try:
+        for _ in range(3000):
+            if database.exists() and "sha256" in hashes_or_none(database):
+                break
+            time.sleep(0.1)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
     assert files(tmp_path)["a.txt"]["sha256"] == hashlib.sha256(b"abc").hexdigest()
 
 

@@ -91,7 +91,7 @@ def run(
         env=clean_environment(PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     masked = [re.sub(rb"0x[0-9a-f]+", b"0x", text) for text in (done.stdout, done.stderr)]
@@ -399,7 +399,7 @@ def test_pools_return_objects_of_classes_in_main(tmp_path: Path, shape: str, met
 
 
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
-    text = "import time, sys\nprint('up', flush=True)\ntime.sleep(30)\n"
+    text = "import time, sys\nprint('up', flush=True)\ntime.sleep(600)\n"
     words = lay_out(tmp_path, "script", text)
     endings = []
     for runner in ([], ["-m", "kerasprov_agent"]):
@@ -414,7 +414,7 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
         assert child.stdout.readline() == b"up\n"
         time.sleep(0.2)
         os.kill(child.pid, signal.SIGINT)
-        endings.append((child.communicate(timeout=30)[1], child.returncode))
+        endings.append((child.communicate(timeout=300)[1], child.returncode))
     assert endings[0] == endings[1]
 
 
