@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -62,10 +63,14 @@ def prepare(environment: Environment) -> Path:
     python = directory / "bin" / "python"
     done = directory / "complete"
     if not done.exists():
-        venv.create(directory, clear=True, with_pip=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", *environment.packages, *OURS], check=True
-        )
+        if shutil.which("uv"):  # takes seconds where pip takes a minute
+            make = ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, directory]
+            subprocess.run(make, check=True)
+            install = ["uv", "pip", "install", "--quiet", "--python", python]
+        else:
+            venv.create(directory, clear=True, with_pip=True)
+            install = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, *environment.packages, *OURS], check=True)
         done.touch()
     return python
 
