@@ -191,10 +191,11 @@ def check(database: Path, trainings: list[Killed], outcome: Counter[str]) -> Non
                 outcome["epochs lost"] += one is None or any(
                     one[name] != epoch[name] for name in ("loss", "val_loss")
                 )
-            # One that was killed when all was written is known as finished.
-            whole = training.moment in (MOMENTS["trained"], MOMENTS["ended"])
-            wanted = ("lost", "finished") if whole else ("lost",)
-            outcome["runs not known as lost"] += row["status"] not in wanted
+            # `fit` has returned before the training tells of its last epoch.
+            is_over = len(training.epochs) == EPOCHS
+            outcome["runs not known as lost"] += row["status"] != (
+                "finished" if is_over else "lost"
+            )
     kept = {database.name, "kerasprov-prov"}
     outcome["other files left"] += len(
         [path for path in database.parent.iterdir() if path.name not in kept]

@@ -26,11 +26,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import string
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 import zlib
@@ -43,6 +45,8 @@ from typing import Any
 from overhead import interval
 
 KEPT = Path(__file__).with_name("peers.json")
+LIMIT = 400
+"""Seconds after which a training is killed, and the tool left out."""
 LONG = 60
 """After a training that took so many seconds there are no more pairs of a tool."""
 PROGRAM = """{head}
@@ -160,12 +164,11 @@ PEERS = (
     ),
     Peer(
         "yProv4ML",
-        ("yprov4ml", "torch"),
+        ("yprov4ml", "torch", "xarray", "zarr", "netCDF4"),
         head="import yprov4ml",
         begin='yprov4ml.start_run("peers", prov_user_namespace="https://example.org/",\n'
         '    provenance_save_dir="prov")\n'
-        'yprov4ml.log_param("learning_rate", 123e-5)\n'
-        "yprov4ml.log_source_code()",
+        'yprov4ml.log_param("learning_rate", 123e-5)',
         callback=EACH_EPOCH.format(
             '[yprov4ml.log_metric(name, value, "training", step=epoch)'
             " for name, value in logs.items()]"
@@ -270,11 +273,16 @@ def train(python: str, peer: Peer, epochs: int, place: Path) -> Trained:
             [python, *peer.command, "train.py", "--marked-argument", str(epochs)],
             cwd=place, env=variables, stdout=printed, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        limit = threading.Timer(LIMIT, child.kill)
+        limit.start()
         _, status, usage = os.wait4(child.pid, 0)
+        limit.cancel()
         wall = time.perf_counter() - begun
         child.returncode = os.waitstatus_to_exitcode(status)
         printed.seek(0)
         lines = printed.read().decode(errors="replace").strip().splitlines()
+    if child.returncode == -signal.SIGKILL:
+        raise RuntimeError(f"a training was not over after {LIMIT} seconds")
     if child.returncode:
         raise RuntimeError(lines[-1] if lines else f"exit status {child.returncode}")
     return Trained(usage.ru_utime + usage.ru_stime, wall, len(lines))
