@@ -81,8 +81,13 @@ def _layers(record: Record, run: Row) -> list[Row]:
 
 
 def _epochs(record: Record, run: Row) -> list[Row]:
-    rows = [flat(row) for row in record.epochs(run)]
-    names = dict.fromkeys(name for row in rows for name in row)
+    """Metrics stand first, and the clock last: a terminal may not have room for all."""
+    epochs = record.epochs(run)
+    metrics = metric_names(epoch["metrics"] for epoch in epochs)
+    rows = [flat(row) for row in epochs]
+    first = ("epoch", *metrics, *(f"metric.{name}" for name in metrics), "learning_rate", "seconds")
+    others = (name for row in rows for name in row if name != "started_at")
+    names = dict.fromkeys((*first, *others, "started_at"))
     present = [name for name in names if any(row.get(name) is not None for row in rows)]
     return [{name: row.get(name) for name in present if name != "run"} for row in rows]
 

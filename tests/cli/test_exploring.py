@@ -95,6 +95,9 @@ def test_a_part_of_a_run(three: Path) -> None:
     epochs = asked(three, "show", "1", "--epochs")
     stored = rows(three, "SELECT * FROM epochs WHERE run = 1")
     assert [e["loss"] for e in epochs] == [e["loss"] for e in stored]
+    # On a terminal without room for all the metrics are what is told.
+    narrow = kerasprov("show", "1", "--epochs", "--db", three, env={"COLUMNS": "60"}).stdout
+    assert narrow.split()[:2] == ["epoch", "loss"] and "left out for lack of room" in narrow
     told = kerasprov("show", "1", "--csv", "--db", three).stdout
     assert [float(r["loss"]) for r in csv.DictReader(io.StringIO(told))] == [
         e["loss"] for e in stored
