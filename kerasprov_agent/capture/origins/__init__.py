@@ -243,16 +243,14 @@ def _columns(value: Any, limit: int) -> Any:
 
     if value is None or value.ndim > 2:
         return None
-    if value.ndim == 1:
-        columns = [value.to_numpy() if hasattr(value, "to_numpy") else value]
-    elif value.shape[1] > LEAVES_LIMIT:
+    if value.ndim == 2 and value.shape[1] > LEAVES_LIMIT:
         return None
-    elif hasattr(value, "iloc"):
-        columns = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
+    if hasattr(value, "iloc") and value.ndim == 2:  # its columns may be of several types
+        tables = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
     else:
-        columns = [value[:, i] for i in range(value.shape[1])]
-    prints = [fingerprints.column(column_of, limit) for column_of in columns]
-    kept = [column_of for column_of in prints if column_of is not None]
+        tables = [value.to_numpy() if hasattr(value, "to_numpy") else value]
+    prints = [fingerprints.columns(table.reshape(len(table), -1), limit) for table in tables]
+    kept = [of_table for of_table in prints if of_table is not None]
     return np.concatenate(kept) if kept else None
 
 

@@ -7,6 +7,8 @@ nothing of them is kept.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 ROWS = 1024
@@ -30,17 +32,26 @@ def rows(array: Any, limit: int, values: int = VALUES) -> Any:
 
     A row is what lies under one index of the first dimension.
     """
-    import numpy as np
 
     if array.ndim < 2 or array.dtype.kind not in "biuf" or not len(array):
         return None
-    shape = array.shape[1:]
-    size = int(np.prod(shape))
+    places = _places(array.shape[1:], values)
+    if places is None:
+        return None
+    chosen = (_some(len(array), limit)[:, None], *places)
+    return of_rows(array[chosen])
+
+
+@lru_cache(64)
+def _places(shape: tuple[int, ...], values: int) -> Any:
+    """Where in a row of this shape its values are looked at; None where there are too few."""
+    import numpy as np
+
+    size = math.prod(shape)
     if size < LEAST_VALUES:
         return None
     places = np.unique(np.linspace(0, size - 1, min(size, values)).astype(np.int64))
-    chosen = (_some(len(array), limit)[:, None], *np.unravel_index(places, shape))
-    return of_rows(array[chosen])
+    return np.unravel_index(places, shape)
 
 
 def piece(array: Any) -> list[int]:
@@ -90,18 +101,23 @@ def values(array: Any) -> Any:
     return _mixed(np, whole[None])
 
 
-def column(array: Any, limit: int) -> Any:
-    """Fingerprints of the single values of a column; None where they are not distinct enough."""
+def columns(table: Any, limit: int) -> Any:
+    """Fingerprints of the single values of all columns, together; None where they say nothing.
+
+    Columns whose values are not distinct enough are left out. `table` has two dimensions.
+    """
     import numpy as np
 
-    if array.ndim != 1 or array.dtype.kind != "f" or not len(array):
+    if table.dtype.kind != "f" or not len(table):
         return None
-    sample = array[_some(len(array), limit)].astype(np.float32)
-    sample = sample[np.isfinite(sample)]
-    distinct = np.unique(sample)
-    if len(distinct) < LEAST_VALUES or len(distinct) < len(sample) / 2:
-        return None
-    return _mixed(np, distinct.view(np.uint32).astype(np.uint64)[:, None])
+    sample = np.sort(table[_some(len(table), limit)].astype(np.float32) + 0.0, axis=0)
+    is_finite = np.isfinite(sample)
+    is_distinct = is_finite.copy()
+    is_distinct[1:] &= sample[1:] != sample[:-1]
+    distinct = is_distinct.sum(axis=0)
+    is_telling = (distinct >= LEAST_VALUES) & (distinct >= is_finite.sum(axis=0) / 2)
+    kept = sample[is_distinct & is_telling]
+    return _mixed(np, kept.view(np.uint32).astype(np.uint64)[:, None]) if len(kept) else None
 
 
 def _some(length: int, limit: int) -> Any:
