@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 from kerasprov_agent import replacing
-from kerasprov_agent.errors import KerasProvError
+from kerasprov_agent.errors import KerasProvError, Unusable
 from kerasprov_agent.store import (
     copying,
     database,
@@ -28,6 +28,8 @@ from kerasprov_agent.store.text import as_json, bindable
 from kerasprov_agent.store.writer import Writer
 
 KEEPING_PAUSE = 1.0
+MAKING_SECONDS = 60.0
+"""So long a file that a training has just begun may hold no record yet."""
 EDIT_PATIENCE = 10_000
 """Milliseconds that a person waits for a training to let go of the file."""
 
@@ -92,23 +94,36 @@ def keep_packed(path: str, target: str, seconds: float, goes_on: Callable[[], bo
 
     The copy is made on this machine and takes the place of the last one when it is whole: so
     `target` may lie on a drive that is mounted over a network, where no database should be written.
-    Raises what SQLite raises, OSError.
+    Raises what SQLite raises, OSError, `Unusable` of a file that is none of ours; a file that a
+    training is just making is waited for.
     """
     seen: object = None
     again = 0.0
+    patient_until = time.monotonic() + MAKING_SECONDS
     while True:
         ends = not goes_on()
         state = _stamps(path)
         if (ends or time.monotonic() >= again) and state != seen and os.path.exists(path):
-            with tempfile.TemporaryDirectory() as folder:
-                whole = os.path.join(folder, "copy.db")
-                reading.copy_to(path, whole)
-                with replacing.replaced(target) as beside:
-                    shutil.copyfile(whole, beside)
-            seen, again = state, time.monotonic() + seconds
+            try:
+                _pack_over(path, target)
+            except Unusable:
+                if ends or time.monotonic() > patient_until:
+                    raise
+            else:
+                seen, again = state, time.monotonic() + seconds
+        if seen is None and not os.path.exists(path):
+            patient_until = time.monotonic() + MAKING_SECONDS
         if ends:
             return
         time.sleep(min(seconds, KEEPING_PAUSE))
+
+
+def _pack_over(path: str, target: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        whole = os.path.join(folder, "copy.db")
+        reading.copy_to(path, whole)
+        with replacing.replaced(target) as beside:
+            shutil.copyfile(whole, beside)
 
 
 def _stamps(path: str) -> list[tuple[int, int] | None]:

@@ -19,6 +19,8 @@ import pytest
 from click.testing import CliRunner
 
 from kerasprov_agent.cli import main
+from kerasprov_agent.errors import Unusable
+from kerasprov_agent.store import care
 from tests.conftest import TINY, clean_environment, row, rows
 from tests.test_conditions import three
 
@@ -161,3 +163,24 @@ def test_sqlite_utils_reads_the_file(digits: Path) -> None:
     command = [str(Path(sys.executable).parent / words[0]), *words[1:]]
     done = subprocess.run(command, cwd=digits.parent, capture_output=True, text=True, check=True)
     assert "Adam" in done.stdout and "learning_rate" in done.stdout
+
+
+def test_copies_wait_for_a_file_that_is_just_being_made(tmp_path: Path, digits: Path) -> None:
+    """The copying begins before the training does, as in a notebook, and meets half a file."""
+    path, target = tmp_path / "kerasprov.db", tmp_path / "copy.db"
+    path.touch()
+    looks = 0
+
+    def goes_on() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            assert not target.exists()
+            shutil.copy(digits, path)
+        return looks < 4
+
+    care.keep_packed(str(path), str(target), 3600, goes_on)
+    assert rows(target, "SELECT loss FROM epoch") == rows(path, "SELECT loss FROM epoch")
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(Unusable):
+        care.keep_packed(str(tmp_path / "empty.db"), str(target), 3600, lambda: False)
