@@ -43,7 +43,7 @@ ENVIRONMENTS = (
     ),
     Environment(
         "Keras 3.3, JAX",
-        ("keras==3.3.3", "jax==0.4.30", "jaxlib==0.4.30", "numpy<2"),
+        ("keras==3.3.3", "jax==0.4.30", "jaxlib==0.4.30", "numpy<2", "packaging"),
         JAX,
         newest_python=(3, 12),
     ),
