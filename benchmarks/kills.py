@@ -191,11 +191,11 @@ def check(database: Path, trainings: list[Killed], outcome: Counter[str]) -> Non
                 outcome["epochs lost"] += one is None or any(
                     one[name] != epoch[name] for name in ("loss", "val_loss")
                 )
-            # `fit` has returned before the training tells of its last epoch.
-            is_over = len(training.epochs) == EPOCHS
-            outcome["runs not known as lost"] += row["status"] != (
-                "finished" if is_over else "lost"
-            )
+            # With all epochs in the file `fit` may have returned; it has when the last was told.
+            known = {"lost"} if len(found) < EPOCHS else {"lost", "finished"}
+            if len(training.epochs) == EPOCHS:
+                known = {"finished"}
+            outcome["runs not known as lost"] += row["status"] not in known
     kept = {database.name, "kerasprov-prov"}
     outcome["other files left"] += len(
         [path for path in database.parent.iterdir() if path.name not in kept]
