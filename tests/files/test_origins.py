@@ -285,6 +285,11 @@ def test_readers_are_as_they_were(npy: Path, recording: Path) -> None:
     assert np.array_equal(armed(npy), np.load(npy))
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (), (1,), (1, 1)])
+def test_an_array_that_holds_next_to_nothing_has_no_columns(shape: tuple[int, ...]) -> None:
+    assert origins._columns(np.zeros(shape), fingerprints.ROWS) is None
+
+
 def test_chance_is_no_match() -> None:
     """Rows of other numbers of the same kind are not taken for one another."""
     a = GENERATOR.random((5000, 20))

@@ -241,7 +241,7 @@ def _columns(value: Any, limit: int) -> Any:
     """Fingerprints of the single values of a table's columns, together."""
     import numpy as np
 
-    if value is None or value.ndim > 2:
+    if value is None or value.ndim not in (1, 2):
         return None
     if value.ndim == 2 and value.shape[1] > LEAVES_LIMIT:
         return None
@@ -249,7 +249,8 @@ def _columns(value: Any, limit: int) -> Any:
         tables = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
     else:
         tables = [value.to_numpy() if hasattr(value, "to_numpy") else value]
-    prints = [fingerprints.columns(table.reshape(len(table), -1), limit) for table in tables]
+    tables = [table[:, None] if table.ndim == 1 else table for table in tables]
+    prints = [fingerprints.columns(table, limit) for table in tables]
     kept = [of_table for of_table in prints if of_table is not None]
     return np.concatenate(kept) if kept else None
 

@@ -32,7 +32,6 @@ def rows(array: Any, limit: int, values: int = VALUES) -> Any:
 
     A row is what lies under one index of the first dimension.
     """
-
     if array.ndim < 2 or array.dtype.kind not in "biuf" or not len(array):
         return None
     places = _places(array.shape[1:], values)
@@ -104,7 +103,8 @@ def values(array: Any) -> Any:
 def columns(table: Any, limit: int) -> Any:
     """Fingerprints of the single values of all columns, together; None where they say nothing.
 
-    Columns whose values are not distinct enough are left out. `table` has two dimensions.
+    Columns whose values are not distinct enough are left out. `table` has the shape (rows,
+    columns); of its rows up to `limit` are looked at.
     """
     import numpy as np
 
