@@ -30,10 +30,13 @@ class Nvml(ModuleType):
     NVML_GPU_UTILIZATION_SAMPLES = 1
     NVML_VALUE_TYPE_DOUBLE, NVML_VALUE_TYPE_UNSIGNED_INT = 0, 1
 
-    def __init__(self, kind: str, busy: float = 0.5, mig: bool = False) -> None:
+    def __init__(
+        self, kind: str, busy: float = 0.5, mig: bool = False, may_read: bool = True
+    ) -> None:
         super().__init__("pynvml")
         self.kind, self.busy, self.mig, self.began = kind, busy, mig, time.time()
-        self.opened = 0
+        self.opened = self.allocated = 0
+        self.may_read = may_read
 
     def nvmlInit(self) -> None:
         self.opened += 1
@@ -55,7 +58,11 @@ class Nvml(ModuleType):
         return SimpleNamespace(isSupportedDevice=int(self.kind == HOPPER))
 
     def nvmlGpmSampleAlloc(self) -> SimpleNamespace:
+        self.allocated += 1
         return SimpleNamespace(at=None)
+
+    def nvmlGpmSampleFree(self, _sample: SimpleNamespace) -> None:
+        self.allocated -= 1
 
     def nvmlGpmSampleGet(self, _handle: str, sample: SimpleNamespace) -> SimpleNamespace:
         sample.at = time.time()
@@ -66,6 +73,8 @@ class Nvml(ModuleType):
         return SimpleNamespace(metrics=[metric])
 
     def nvmlGpmMetricsGet(self, asked: SimpleNamespace) -> None:
+        if not self.may_read:
+            raise OSError("Insufficient Permissions")
         assert asked.version == 1 and asked.numMetrics == 1
         assert asked.sample1.at < asked.sample2.at and asked.metrics[0].metricId == 1
         asked.metrics[0].value, asked.metrics[0].nvmlReturn = self.busy * 100, 0
@@ -107,7 +116,7 @@ def sampled(
         time.sleep(0.2)
     sampler.stop()
     sampler._thread.join(60)
-    assert nvml.opened == 0
+    assert nvml.opened == nvml.allocated == 0
     return found
 
 
@@ -119,6 +128,12 @@ def test_busy_seconds_come_from_what_is_most_exact(
     assert found["gpu_source"] == kind
     assert found["gpu_utilization"] == pytest.approx(0.5, rel=0.2)
     assert found["gpu_busy_seconds"] > 0.2 and found["gpu_energy_joules"] > 0
+
+
+def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that can be asked for its performance, by somebody else."""
+    found = sampled(monkeypatch, Nvml(HOPPER, may_read=False))
+    assert found["gpu_source"] == OLD and found["gpu_busy_seconds"] > 0
 
 
 def test_of_two_devices_the_seconds_are_added(monkeypatch: pytest.MonkeyPatch) -> None:

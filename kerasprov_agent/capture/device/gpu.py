@@ -12,14 +12,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from kerasprov_agent import guard, silence
 
 PERIOD_SECONDS = 0.2
 """NVML refreshes its utilisation every 1/6 to 1 s."""
+FAILURES_ALLOWED = 3
+"""So often in a row a source may fail that has never answered; then the next one is tried."""
 SHORTEST_SECONDS = 2.0
 """Of a shorter epoch NVML can tell nothing."""
 
@@ -55,27 +57,22 @@ class Curve:
         return v0 + (v1 - v0) * (moment - t0) / (t1 - t0)
 
 
-class BusySeconds:
+class BusySeconds(Protocol):
     """The seconds in which a kernel ran on one device; raises where its source can't be asked."""
 
-    source: str
-
-    def __init__(self, nvml: Any, handle: Any, at: float) -> None:
-        raise NotImplementedError
-
     def read(self, at: float) -> list[tuple[float, float]]:
-        """The moments since before, with the busy seconds until each."""
-        raise NotImplementedError
+        """The moments since before (`perf_counter`, seconds), with the busy seconds until each."""
+
+    def close(self) -> None:
+        """Give back what NVML holds for it."""
 
 
-class Gpm(BusySeconds):
+class Gpm:
     """NVML's performance monitoring (Hopper and later): the share of just the time since before."""
-
-    source = "gpm"
 
     def __init__(self, nvml: Any, handle: Any, at: float) -> None:
         if not nvml.nvmlGpmQueryDeviceSupport(handle).isSupportedDevice:
-            raise NotImplementedError("the device has no performance monitoring")
+            raise OSError("the device has no performance monitoring")
         self._nvml, self._handle, self._at, self._busy = nvml, handle, at, 0.0
         self._before, self._after = nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()
         nvml.nvmlGpmSampleGet(handle, self._before)
@@ -93,11 +90,13 @@ class Gpm(BusySeconds):
         self._before, self._after, self._at = self._after, self._before, at
         return [(at, self._busy)]
 
+    def close(self) -> None:
+        for sample in (self._before, self._after):
+            self._nvml.nvmlGpmSampleFree(sample)
 
-class Samples(BusySeconds):
+
+class Samples:
     """What the driver has sampled by itself and keeps for some seconds, with its times."""
-
-    source = "nvml samples"
 
     def __init__(self, nvml: Any, handle: Any, at: float) -> None:
         self._nvml, self._handle, self._busy = nvml, handle, 0.0
@@ -124,11 +123,12 @@ class Samples(BusySeconds):
                 moments.append((at / 1e6 - self._behind, self._busy))
         return moments
 
+    def close(self) -> None:
+        pass
 
-class Polls(BusySeconds):
+
+class Polls:
     """The utilisation as it is now, which holds until it is asked again."""
-
-    source = "nvml poll"
 
     def __init__(self, nvml: Any, handle: Any, at: float) -> None:
         self._nvml, self._handle, self._at, self._busy = nvml, handle, at, 0.0
@@ -140,9 +140,58 @@ class Polls(BusySeconds):
         self._at = at
         return [(at, self._busy)]
 
+    def close(self) -> None:
+        pass
 
-SOURCES: tuple[type[BusySeconds], ...] = (Gpm, Samples, Polls)
+
+SOURCES: tuple[tuple[str, Callable[[Any, Any, float], BusySeconds]], ...] = (
+    ("gpm", Gpm), ("nvml samples", Samples), ("nvml poll", Polls),
+)  # fmt: skip
 """Of busy seconds, the most exact first."""
+
+
+class Device:
+    """One device: how its busy seconds grew, by the most exact source that answers."""
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
+        self._untried = iter(SOURCES)
+        self._counter: BusySeconds | None = None
+        self._failures, self._has_answered = 0, False
+        self.source: str | None = None
+        self.busy = Curve()
+        self._try_next()
+
+    def _try_next(self) -> None:
+        """A source that can't be asked at all, or has never answered, is given up."""
+        self.close()
+        for source, make in self._untried:
+            at = perf_counter()
+            self._counter = guard.attempt(make, self._nvml, self._handle, at)
+            if self._counter is not None:
+                self.source, self.busy, self._failures = source, Curve(), 0
+                self.busy.add(at, 0.0)
+                return
+
+    def look(self) -> None:
+        """Ask how busy the device was since the last time."""
+        if self._counter is None:
+            return
+        moments = guard.attempt(self._counter.read, perf_counter())
+        if moments is not None:
+            self._has_answered = True
+            for moment in moments:
+                self.busy.add(*moment)
+        elif not self._has_answered:
+            self._failures += 1
+            if self._failures == FAILURES_ALLOWED:
+                self._try_next()
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._counter is not None:
+            guard.attempt(self._counter.close)
+        self._counter = None
 
 
 class Sampler:
@@ -151,9 +200,8 @@ class Sampler:
     def __init__(self, backend: str | None, devices: Sequence[int]) -> None:
         self._backend, self._devices = backend, tuple(devices)
         self._energy = Curve()
-        self._busy: list[Curve] = []
-        """Of each device; none where a part of one is shared with others."""
-        self._sources: set[str] = set()
+        self._looked_at: list[Device] = []
+        """None where a device is shared with others in parts."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kerasprov-gpu", daemon=True)
         self._thread.start()
@@ -174,8 +222,8 @@ class Sampler:
 
     def _by_nvml(self, begin: float, end: float) -> dict[str, float | str | None]:
         energy = self._energy.grown(begin, end)
-        shares = [curve.grown(begin, end) for curve in self._busy]
-        for curve in (self._energy, *self._busy):
+        shares = [device.busy.grown(begin, end) for device in self._looked_at]
+        for curve in (self._energy, *(device.busy for device in self._looked_at)):
             curve.forget(end - SHORTEST_SECONDS)
         columns: dict[str, float | str | None] = {"gpu_energy_joules": energy}
         busy = sum(share for share in shares if share is not None)
@@ -183,7 +231,9 @@ class Sampler:
         if shares and None not in shares and busy > 0:
             columns["gpu_busy_seconds"] = busy
             columns["gpu_utilization"] = busy / ((end - begin) * len(self._devices))
-            columns["gpu_source"] = ", ".join(sorted(self._sources))
+            columns["gpu_source"] = ", ".join(
+                sorted({str(device.source) for device in self._looked_at})
+            )
         return columns
 
     def _run(self) -> None:
@@ -198,38 +248,20 @@ class Sampler:
             handles = [
                 pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}") for uuid in uuids(self._devices)
             ]
-            counters = _counters(pynvml, handles)
-            self._sources = {counter.source for counter in counters}
-            curves = [Curve() for _ in counters]
-            for curve in curves:
-                curve.add(perf_counter(), 0.0)
-            self._busy = curves
+            if not any(guard.attempt(_is_mig, pynvml, handle) for handle in handles):
+                self._looked_at = [Device(pynvml, handle) for handle in handles]
             while handles:
-                at = perf_counter()
                 energy = guard.attempt(_energy, pynvml, handles)
                 if energy is not None:
-                    self._energy.add(at, energy)
-                for counter, curve in zip(counters, curves, strict=True):
-                    for moment, busy in guard.attempt(counter.read, at) or ():
-                        curve.add(moment, busy)
+                    self._energy.add(perf_counter(), energy)
                 if self._over.wait(PERIOD_SECONDS):
                     return
+                for device in self._looked_at:
+                    device.look()
         finally:
+            for device in self._looked_at:
+                device.close()
             pynvml.nvmlShutdown()
-
-
-def _counters(nvml: Any, handles: Sequence[Any]) -> list[BusySeconds]:
-    """The most exact counter that each device has; none where one of them has none."""
-    if any(guard.attempt(_is_mig, nvml, handle) for handle in handles):
-        return []
-    found = []
-    for handle in handles:
-        asked = (guard.attempt(source, nvml, handle, perf_counter()) for source in SOURCES)
-        counter = next((counter for counter in asked if counter is not None), None)
-        if counter is None:
-            return []
-        found.append(counter)
-    return found
 
 
 def _is_mig(nvml: Any, handle: Any) -> bool:
