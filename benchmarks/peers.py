@@ -416,7 +416,8 @@ def as_text(figures: dict[str, Any]) -> str:
     tools = figures["tools"]
     letters = dict(zip(tools, string.ascii_uppercase, strict=False))
     lines = [
-        f"{figures['epochs']} epochs, TensorFlow: more than the same training without",
+        f"{figures['epochs']} epochs, TensorFlow: more than the same training without, of "
+        f"{min(one['pairs'] for one in tools.values())} pairs or more",
         f"{'':<19}{'CPU s':<25}{'wall s':<25}{'code':<6}{'printed':<9}left",
     ]
     for name, one in tools.items():
@@ -435,7 +436,8 @@ def as_text(figures: dict[str, Any]) -> str:
         marks = ("x" if one["recorded"][fact] else "-" for one in tools.values())
         lines.append(f"{fact:<{width}}" + "  ".join(marks))
     besides = [f"{name}: {one['besides']}" for name, one in tools.items() if one["besides"]]
-    return "\n".join([*lines, "", *(f"besides, {text}" for text in besides)])
+    absent = [f"left out, {name}: {why}" for name, why in figures["left out"].items()]
+    return "\n".join([*lines, "", *(f"besides, {text}" for text in besides), *absent])
 
 
 def keep(figures: dict[str, Any]) -> None:
