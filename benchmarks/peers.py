@@ -418,7 +418,7 @@ def as_text(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['epochs']} epochs, TensorFlow: more than the same training without, of "
         f"{min(one['pairs'] for one in tools.values())} pairs or more",
-        f"{'':<19}{'CPU s':<25}{'wall s':<25}{'code':<6}{'printed':<9}left",
+        f"{'':<19}{'CPU s':<27}{'wall s':<27}{'code':<6}{'printed':<9}left",
     ]
     for name, one in tools.items():
         cells = [
@@ -426,7 +426,7 @@ def as_text(figures: dict[str, Any]) -> str:
             for middle, low, high in (one["cpu"], one["wall"])
         ]
         lines.append(
-            f"{letters[name]} {name:<17}{cells[0]:<25}{cells[1]:<25}{one['added']:<6}"
+            f"{letters[name]} {name:<17}{cells[0]:<27}{cells[1]:<27}{one['added']:<6}"
             f"{one['lines']:<9}{one['files']} files, {one['kilobytes']} kB"
         )
     facts = list(next(iter(tools.values()))["recorded"])

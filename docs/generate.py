@@ -311,8 +311,8 @@ python benchmarks/overhead.py --parts --against benchmarks/figures.json
 
 `benchmarks/peers.py` trains a small network with each of these tools, as its own documentation says
 it is used, offline, each in a virtual environment of its own. `none` is the training itself, twice:
-what it differs by is chance, and no difference below it says anything. All but `kerasprov_agent` need lines in the program; the fourth column
-counts them. `printed` are the lines that a tool adds to what the program prints.
+what it differs by is chance, and a difference smaller than that says nothing. `code` counts the lines
+that a tool needs in the program, `printed` those that it adds to what the program prints.
 
 ```text
 {peers}
