@@ -11,7 +11,7 @@ from pathlib import Path
 
 import prov.model
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kerasprov_agent.store import text as gate
@@ -49,6 +49,7 @@ def named(original: Path, place: Path, names: dict[str, str]) -> Path:
 
 @settings(max_examples=EXAMPLES // 10)
 @given(names=st.fixed_dictionaries(dict.fromkeys(NAMES, ANY)))
+@example(names={**dict.fromkeys(NAMES, "0"), "execution": "\x85"})
 def test_it_is_shown_and_told(names: dict[str, str], digits: Path, tmp_path: Path) -> None:
     database = named(digits, tmp_path / "copy", names)
     for words in COMMANDS:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import prov.model
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kerasprov_agent
@@ -106,6 +106,8 @@ def train(place: str, value: Any, name: str) -> tuple[Any, ...]:
     answers=st.dictionaries(st.sampled_from(METHODS), st.sampled_from(sorted(ANSWERS)), max_size=6),
     name=TEXTS,
 )
+@example(place="loss", answers={"__getattr__": "is interrupted"}, name="0")
+@example(place="logs", answers={"__fspath__": "is interrupted"}, name="0")
 def test_a_training_is_the_same_and_its_record_is_whole(
     place: str,
     answers: dict[str, str],
