@@ -110,10 +110,10 @@ def test_dragging_along_an_axis_keeps_a_range(address: str, opened: Open) -> Non
 
 def test_groups_have_their_means_in_a_table(address: str, opened: Open) -> None:
     page = opened(f"{address}#/runs?by=activation&metrics=loss")
-    page.wait_for_timeout(1000)
+    page.wait_for_selector("section[aria-label=Groups] tbody tr >> nth=3")
+    until(page, f"document.querySelectorAll('.chart.wide .stroke').length === {RUNS}")
     groups = page.locator("section[aria-label=Groups] tbody tr").all_inner_texts()
     assert [row.split()[0] for row in groups] == ["relu", "relu", "tanh", "tanh"]
-    assert page.locator(".chart.wide .stroke").count() == RUNS
 
 
 def test_a_metric_can_be_the_x_axis(address: str, opened: Open) -> None:
@@ -194,11 +194,9 @@ def test_ask_by_clicks_on_columns_and_a_condition(address: str, opened: Open) ->
     page.select_option("[aria-label='Comparison']", "<")
     page.fill("[aria-label=Value]", "0.72")
     page.click("button:text-is('Add')")
-    until(page, "location.hash.includes('val_loss')")
-    assert (
-        page.input_value("textarea") == "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.72"
-    )
-    assert "SELECT" in page.inner_text("pre.code")
+    question = "epochs.epoch, epochs.val_loss where epochs.val_loss < 0.72"
+    until(page, f"document.querySelector('textarea').value === '{question}'")
+    page.wait_for_selector("pre.code:has-text('0.72'), pre.code:has-text('SELECT')")
     for word, number in (("or", "0.1"), ("and", "0.2")):
         page.select_option("[aria-label='Joined by']", word)
         page.fill("[aria-label=Value]", number)
@@ -209,6 +207,58 @@ def test_ask_by_clicks_on_columns_and_a_condition(address: str, opened: Open) ->
     page.select_option("[aria-label='Order by']", "epochs.loss desc")
     until(page, "document.querySelector('textarea').value.endsWith('order by epochs.loss desc')")
     assert condition in page.input_value("textarea")
+
+
+def test_clicks_wait_for_the_answers_of_those_before(address: str, opened: Open) -> None:
+    page = opened(f"{address}#/ask")
+    late: list[Any] = []
+    page.route("**/api/answer*", lambda route: route.continue_() if late else late.append(route))
+    for name in ("epoch", "val_loss", "loss"):
+        page.get_by_role("button", name=f"Ask for epochs.{name}", exact=True).click()
+    page.fill("[aria-label=Value]", "3")
+    page.click("button:text-is('Add')")
+    page.fill("[aria-label=Value]", "7")  # for the next one, which is not added yet
+    until(page, "document.querySelector('textarea').value === 'epochs.epoch'")
+    page.wait_for_timeout(300)
+    late[0].continue_()
+    until(page, "document.querySelector('textarea').value.includes('where')")
+    value = page.input_value("textarea")
+    assert value.startswith("epochs.epoch, epochs.val_loss, epochs.loss where ")
+    assert value.endswith("= 3")
+
+
+def test_an_answer_that_comes_late_does_not_replace_a_newer_one(address: str, opened: Open) -> None:
+    page = opened(address)
+    late: list[Any] = []
+
+    def first_waits(route: Any) -> None:
+        late.append(route) if "tanh" in route.request.url else route.continue_()
+
+    page.route("**/api/*", first_waits)
+    for condition in ("activation = 'tanh'", "run = 2"):
+        page.fill("[type=search]", condition)
+        page.keyboard.press("Enter")
+    until(page, "document.querySelectorAll('tr[data-run]').length === 1")
+    until(page, "document.querySelectorAll('.chart canvas').length > 0")
+    assert late
+    with page.expect_response(lambda answer: "tanh" in answer.url):
+        for route in late:
+            route.continue_()
+    page.wait_for_timeout(500)
+    assert page.locator("tr[data-run]").count() == 1
+    assert "1 of 8 runs" in page.inner_text("form")
+    page.goto(f"{address}#/ask?q=run")
+    page.wait_for_selector("text=rows")
+    late.clear()
+    for question in ("run where activation = 'tanh'", "run where run = 2"):
+        page.fill("textarea", question)
+        page.click("button:text-is('Ask')")
+    page.wait_for_selector("text=1 of 8 rows")
+    with page.expect_response(lambda answer: "tanh" in answer.url):
+        for route in late:
+            route.continue_()
+    page.wait_for_timeout(500)
+    assert "1 of 8 rows" in page.inner_text(".answer")
 
 
 def test_ask_by_keyboard_alone(address: str, opened: Open) -> None:

@@ -29,23 +29,29 @@ export async function askPage(main, query) {
 
   // The question in the parts that the server found in it, once it was asked.
   let understood = { question: "", asked: "", condition: "", rest: "" };
-  const change = async (alter) => {
+  const altered = async (alter) => {
     if (text.value.trim() !== understood.question) await run(false);
     if (text.value.trim() !== understood.question) return; // it is not understood, and says why
     const { asked, condition, rest } = alter(understood);
     text.value = [asked, condition ? `where ${condition}` : "", rest].filter(Boolean).join(" ");
     await run();
   };
+  let changes = Promise.resolve(); // one after the other: a click may come before the last one's answer
+  const change = (alter) => { changes = changes.then(() => altered(alter)); };
   const add = (name) => change(({ asked, ...others }) => {
     const names = asked ? asked.split(",").map((part) => part.trim()) : [];
     return { ...others, asked: (names.includes(name) ? names.filter((other) => other !== name) : [...names, name]).join(", ") };
   });
-  const addCondition = () => change(({ asked, condition, rest }) => {
+  const addCondition = () => {
     const literal = operator.value.startsWith("is") ? "" : /^-?\d+(\.\d*)?(e[-+]?\d+)?$/i.test(value.value) ? ` ${value.value}` : ` '${value.value.replace(/'/g, "''")}'`;
-    const added = `${quotedName(column.value)} ${operator.value}${literal}`;
-    const before = /\bor\b/i.test(condition) ? `(${condition})` : condition;
-    return { asked: asked || quotedName(column.value), condition: before ? `${before} ${joined.value} ${added}` : added, rest };
-  });
+    const name = quotedName(column.value);
+    const added = `${name} ${operator.value}${literal}`;
+    const word = joined.value;
+    change(({ asked, condition, rest }) => {
+      const before = /\bor\b/i.test(condition) ? `(${condition})` : condition;
+      return { asked: asked || name, condition: before ? `${before} ${word} ${added}` : added, rest };
+    });
+  };
   const orderBy = (name) => change(({ rest, ...others }) => {
     const limit = /limit\s+\d+/i.exec(rest);
     return { ...others, rest: [name ? `order by ${name}` : "", limit ? limit[0] : ""].filter(Boolean).join(" ") };
@@ -56,14 +62,16 @@ export async function askPage(main, query) {
     address.note({ q: question }, step);
     if (!question) { understood = { question, asked: "", condition: "", rest: "" }; problem.textContent = ""; put(answer, el("p", { class: "quiet" }, "Begin with an example, or click the columns that you want to see.")); return; }
     let found;
+    const old = () => text.value.trim() !== question; // another question stands there by now
     try {
       found = await ask("answer", { question });
-      problem.textContent = "";
-      understood = { question, ...found };
     } catch (error) {
-      problem.textContent = error.message;
+      if (!old()) problem.textContent = error.message;
       return;
     }
+    if (old()) return;
+    problem.textContent = "";
+    understood = { question, ...found };
     const rows = found.rows.length < found.total ? `${found.rows.length} of ${found.total} rows are shown` : `${found.total} of ${found.all} rows`;
     put(answer, el("p", { role: "status" }, `${found.said}: ${rows}.`),
       found.emptied ? el("p", { class: "problem" }, `Nothing is left after: ${found.emptied}`) : null,

@@ -2,7 +2,7 @@ import * as address from "./address.js";
 import { lineChart, linesOf, marksOf } from "./charts.js";
 import { announce, el, later, put } from "./dom.js";
 import { against, parallel } from "./relations.js";
-import { ask, isReport } from "./source.js";
+import { ask, isReport, turns } from "./source.js";
 import { cell, duration, number, plainTable, short } from "./wording.js";
 
 // The page of runs: a table of which only what is seen is fetched, and what the chosen runs did.
@@ -43,6 +43,7 @@ export async function runsPage(main, query) {
   let curves = [];
   let last = null;
   let over = false;
+  const [reloads, fillings, drawings, relatings] = [turns(), turns(), turns(), turns()];
 
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const filter = el("input", { type: "search", value: state.where, list: "known-names", placeholder: "val_loss < 0.5 and optimizer = 'adam'", "aria-label": "Show only runs for which this holds", spellcheck: "false" });
@@ -74,15 +75,18 @@ export async function runsPage(main, query) {
   }
 
   async function reload() {
+    const old = reloads();
     windows.clear();
     try {
-      shape = await window_(0);
+      const found = await window_(0);
+      if (old()) return;
+      shape = found;
       problem.hidden = true;
     } catch (error) {
+      if (old()) return;
       problem.textContent = error.message;
       problem.hidden = false;
       windows.clear();
-      if (!shape) return;
       return;
     }
     const run = shape.columns.indexOf("run");
@@ -90,6 +94,7 @@ export async function runsPage(main, query) {
     count.textContent = shape.total === shape.all ? `${shape.all} runs` : `${shape.total} of ${shape.all} runs`;
     head();
     await rows();
+    if (old()) return;
     await Promise.all([drawCurves(), drawRelations()]);
   }
 
@@ -110,6 +115,7 @@ export async function runsPage(main, query) {
   }
 
   async function rows() {
+    const old = fillings();
     const body = table.tBodies[0];
     if (!body || !shape) return;
     if (!shape.total) {
@@ -123,6 +129,7 @@ export async function runsPage(main, query) {
       const some = await window_(start).catch(() => null);
       if (some) some.rows.forEach((row, i) => { if (start + i >= first && start + i < end) listed.push([start + i, row]); });
     }
+    if (old()) return;
     const spacer = (count_) => { const row = el("tr", { "aria-hidden": "true" }, el("td", { colspan: shape.columns.length + 1 })); row.firstChild.style.cssText = `height:${count_ * ROW}px;padding:0;border:0`; return row; };
     const run = shape.columns.indexOf("run");
     put(body, first ? spacer(first) : null, listed.map(([place, row]) => rowOf(place, row, row[run])), end < shape.total ? spacer(shape.total - end) : null);
@@ -193,6 +200,7 @@ export async function runsPage(main, query) {
   }
 
   async function drawCurves() {
+    const old = drawings();
     const runs = [...chosen].slice(0, MOST_CURVES);
     some.hidden = chosen.size <= MOST_CURVES;
     some.textContent = `${MOST_CURVES} of ${chosen.size} chosen runs are drawn.`;
@@ -200,16 +208,21 @@ export async function runsPage(main, query) {
       if (state.by) {
         const metrics = await drawn();
         const grouped = await ask("groups", { by: state.by, metrics, where: state.where });
+        if (old()) return;
         summary = el("section", { class: "chart wide", "aria-label": "Groups" }, el("h3", {}, `Last values by ${state.by}: mean and standard deviation`), plainTable(grouped.summary, "Last values of groups"));
         draw(metrics.map((metric) => groupChart(grouped, metric)));
         return;
       }
-      curves = runs.length ? (await ask("curves", { runs: address.ranges(runs), metrics: await needed() })).runs : [];
+      const found = runs.length ? (await ask("curves", { runs: address.ranges(runs), metrics: await needed() })).runs : [];
+      if (old()) return;
+      curves = found;
     } catch (error) {
+      if (old()) return;
       put(chartsNode, el("p", { class: "problem" }, error.message));
       return;
     }
     const differing = await differences();
+    if (old()) return;
     for (const curve of curves) curve.title = differing.get(curve.run) || Object.entries(curve.settings).map(([name, value]) => `${name} ${value}`).join(", ");
     summary = null;
     await drawLines();
@@ -251,17 +264,22 @@ export async function runsPage(main, query) {
   }
 
   async function drawRelations() {
-    relations = [];
+    const old = relatings();
+    let made = [];
     try {
-      await relate();
+      made = await relate();
     } catch (error) {
+      if (old()) return;
       problem.textContent = error.message;
       problem.hidden = false;
     }
+    if (old()) return;
+    relations = made;
     render();
   }
 
   async function relate() {
+    const made = [];
     if (shape && shape.total > 1) {
       const [metric] = await drawn();
       const settings = shape.varying.slice(0, 7);
@@ -270,9 +288,10 @@ export async function runsPage(main, query) {
       const columns = [...settings, ...tail, ...validation].filter((name) => !isReport || shape.columns.includes(name));
       const found = isReport ? only(shape, ["run", ...columns, ...(state.against ? [state.against] : [])]) : await ask("runs", { where: state.where, sort: state.sort, columns: ["run", ...columns, ...(state.against ? [state.against] : [])], limit: RELATED });
       const runs = found.rows.map((row) => row[0]);
-      if (columns.length > 1) relations.push(parallel(columns, found.rows.map((row) => row.slice(1)), runs, { onhover: light, onchoose: (run) => choose(run, null, null), onbrush: narrow }));
-      if (state.against && metric) relations.push(against(state.against, metric, found.rows.map((row) => [row[row.length - 1], row[1 + columns.indexOf(metric)]]), runs, { onhover: light, onchoose: (run) => choose(run, null, null) }));
+      if (columns.length > 1) made.push(parallel(columns, found.rows.map((row) => row.slice(1)), runs, { onhover: light, onchoose: (run) => choose(run, null, null), onbrush: narrow }));
+      if (state.against && metric) made.push(against(state.against, metric, found.rows.map((row) => [row[row.length - 1], row[1 + columns.indexOf(metric)]]), runs, { onhover: light, onchoose: (run) => choose(run, null, null) }));
     }
+    return made;
   }
 
   function narrow(name, least, greatest) {

@@ -83,3 +83,13 @@ export async function ask(name, query = {}) {
   if (!answer.ok) throw new Error(value.error || `the server says ${answer.status}`);
   return value;
 }
+
+/** Tells work that waits for answers whether the same work was begun anew meanwhile: what it waited
+ * for is old then, and is not shown. Each call of what this returns begins such work. */
+export function turns() {
+  let last = 0;
+  return () => {
+    const mine = (last += 1);
+    return () => mine !== last;
+  };
+}
