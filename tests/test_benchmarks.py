@@ -52,8 +52,8 @@ def test_the_agents_own_time_is_compared_with_what_was_kept(tmp_path: Path) -> N
     ("words", "told"),
     [
         (
-            ("growth.py", "--small", "metrics", "sets", "fits"),
-            ("10 metrics an epoch", "10 sets of 10 files", "20 fits: at first"),
+            ("growth.py", "--small", "metrics", "sets", "fits", "arrays"),
+            ("10 metrics an epoch", "10 sets of 10 files", "20 fits: at first", "30 arrays: at"),
         ),
         (("documents.py", "5", "3", "1"), ("streamed", "built by prov", "ratio")),
         (("questions.py", "20", "3"), ("20 runs",)),

@@ -15,7 +15,7 @@ import pytest
 
 import kerasprov_agent
 from kerasprov_agent.capture import origins
-from kerasprov_agent.capture.origins import fingerprints
+from kerasprov_agent.capture.origins import contents, fingerprints
 from tests.conftest import recorded, rows
 
 GENERATOR = np.random.default_rng(0)
@@ -287,7 +287,7 @@ def test_readers_are_as_they_were(npy: Path, recording: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (), (1,), (1, 1)])
 def test_an_array_that_holds_next_to_nothing_has_no_columns(shape: tuple[int, ...]) -> None:
-    assert origins._columns(np.zeros(shape), fingerprints.ROWS) is None
+    assert contents.of_columns(np.zeros(shape), fingerprints.ROWS) is None
 
 
 def test_chance_is_no_match() -> None:

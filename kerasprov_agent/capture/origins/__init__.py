@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import ref
 
 from kerasprov_agent import guard
 from kerasprov_agent.capture.files import hashing, versions
+from kerasprov_agent.capture.files.marks import Marks
 from kerasprov_agent.capture.files.versions import Version
-from kerasprov_agent.capture.origins import fingerprints
 from kerasprov_agent.kinds import is_a
 
 SAME_BUFFER = "same_buffer"
@@ -24,16 +23,12 @@ PIPELINE = "pipeline"
 DECLARED = "declared"
 READ_BEFORE = "read_before"
 
-SOURCES_LIMIT = 2000
-"""So many arrays that were read are remembered ..."""
+FILES_LIMIT = 1_000_000
+"""So many files below a directory are what it stands for."""
 PARTS_LIMIT = 64
-"""... and so many of one file: a generator may read it in small parts for ever."""
-PIECES_LIMIT = 1_000_000
-"""So many files of which each held one row, as images do, are remembered."""
-LEAST_SHARE = 0.25
-"""Minimum share of the expected rows that must match; fewer may be chance ..."""
-LEAST_ROWS = 3
-"""... and so many."""
+"""So many arrays of one file are remembered: a generator may read it in small parts for ever."""
+PIECES_OF_A_FILE = 8
+"""So many of the first of them may be pieces, of which each is a row of something else."""
 LEAVES_LIMIT = 64
 
 Files = tuple[tuple[str, Version | None], ...]
@@ -49,30 +44,38 @@ class Origin(NamedTuple):
 
 
 class _Source:
-    """What a reader returned."""
+    """What a reader returned, or a step made."""
 
     def __init__(self, files: Files, entity_id: str | None = None) -> None:
         self.files, self.entity_id = files, entity_id
-        self.length = 0
-        self.rows: Any = None
-        self.values: Any = None
-        self.columns: Any = None
+
+
+class _Contents:
+    """What is known of the content of arrays."""
+
+    def __init__(self) -> None:
+        from kerasprov_agent.capture.origins.contents import Pieces, Sources
+
+        self.pieces, self.read, self.made = Pieces(), Sources(), Sources()
+        self.made_before = Sources()
+        """When too much was made to be remembered, the older half of it is forgotten."""
 
 
 _lock = threading.Lock()
-_sources: list[_Source] = []
-_parts: Counter[Files] = Counter()
+_contents: _Contents | None = None
+"""Once something was read or made."""
+_parts = Marks()
+"""Hashes of files with the numbers of the parts of them that were read."""
 _owners: dict[int, tuple[Any, _Source]] = {}
-_pieces: dict[int, Files] = {}
 
 
 def forget() -> None:
     """The agent stops: nothing is known of any array."""
+    global _contents
     with _lock:
-        _sources.clear()
+        _contents = None
         _parts.clear()
         _owners.clear()
-        _pieces.clear()
 
 
 def files_of(*paths: str) -> Files:
@@ -83,40 +86,67 @@ def files_of(*paths: str) -> Files:
 def all_files(path: str) -> list[str]:
     """The files that a path stands for: itself, or all files below a directory."""
     path = versions.absolute(path)
-    return hashing.files_below(path, PIECES_LIMIT) if os.path.isdir(path) else [path]
+    return hashing.files_below(path, FILES_LIMIT) if os.path.isdir(path) else [path]
 
 
 def was_read(value: Any, files: Files) -> None:
     """A reader of files returned an array, a frame, or several of them."""
     for array in leaves(value):
-        with _lock:
-            _parts[files] += 1
-            if _parts[files] > PARTS_LIMIT or len(_sources) > SOURCES_LIMIT:
-                return
-        source = _Source(files)
-        _own(array, source)
-        guard.attempt(_describe, array, source)
-        with _lock:
-            _sources.append(source)
+        _own(array, _Source(files))
+        part = _part(files)
+        if part is not None:
+            guard.attempt(_describe_read, array, files, part)
+
+
+def _part(files: Files) -> int | None:
+    """Which part of files this is that was read; None if too many were read to remember more."""
+    known = hash(files)
+    if hash((known, PARTS_LIMIT - 1)) in _parts:
+        return None
+    return next((part for part in range(PARTS_LIMIT) if _parts.add(hash((known, part)))), None)
+
+
+def _describe_read(value: Any, files: Files, part: int) -> None:
+    array = _array_in_memory(value)
+    if array is None and not hasattr(value, "iloc"):
+        return
+    contents = _known_contents()
+    if not contents.read.is_full():
+        contents.read.add(_Source(files), array, value if hasattr(value, "iloc") else array)
+    if part < PIECES_OF_A_FILE and len(files) == 1 and array is not None and array.ndim:
+        contents.pieces.add(array, files[0])
 
 
 def was_made(array: Any, entity_id: str) -> None:
     """A step of the program's own made an array."""
     source = _Source((), entity_id)
     _own(array, source)
-    guard.attempt(_describe, array, source)
+    guard.attempt(_describe_made, array, source)
+
+
+def _describe_made(value: Any, source: _Source) -> None:
+    array = _array_in_memory(value)
+    if array is None and not hasattr(value, "iloc"):
+        return
+    contents = _known_contents()
     with _lock:
-        _sources.append(source)
+        if contents.made.is_full():
+            contents.made_before, contents.made = contents.made, type(contents.made)()
+    contents.made.add(source, array, value if hasattr(value, "iloc") else array)
 
 
 def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
     """Note that a file held one row of an array, such as an image."""
-    if len(_pieces) < PIECES_LIMIT:
-        _own(array, _Source((file,)))
-        for fingerprint in fingerprints.piece(array):
-            entry = _pieces.get(fingerprint, ())
-            if file not in entry:  # the same picture may lie in several files
-                _pieces[fingerprint] = (*entry, file)
+    _own(array, _Source((file,)))
+    _known_contents().pieces.add(array, file)
+
+
+def _known_contents() -> _Contents:
+    global _contents
+    with _lock:
+        if _contents is None:
+            _contents = _Contents()
+        return _contents
 
 
 def follows(value: Any, origin: Any) -> None:
@@ -226,84 +256,29 @@ def _as_array(value: Any) -> Any:
     return None
 
 
-def _describe(value: Any, source: _Source) -> None:
+def _array_in_memory(value: Any) -> Any:
+    """The array of a value, unless it lies in a file or, as a frame may, is none."""
     array = _as_array(value)
-    if array is not None and _is_mapped(array):
-        return
-    if array is not None:
-        source.length = len(array) if array.ndim else 0
-        source.rows = fingerprints.rows(array, fingerprints.ROWS)
-        source.values = fingerprints.values(array)
-    source.columns = _columns(value if hasattr(value, "iloc") else array, fingerprints.ROWS)
-
-
-def _columns(value: Any, limit: int) -> Any:
-    """Fingerprints of the single values of a table's columns, together."""
-    import numpy as np
-
-    if value is None or value.ndim not in (1, 2):
-        return None
-    if value.ndim == 2 and value.shape[1] > LEAVES_LIMIT:
-        return None
-    if hasattr(value, "iloc") and value.ndim == 2:  # its columns may be of several types
-        tables = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
-    else:
-        tables = [value.to_numpy() if hasattr(value, "to_numpy") else value]
-    tables = [table[:, None] if table.ndim == 1 else table for table in tables]
-    prints = [fingerprints.columns(table, limit) for table in tables]
-    kept = [of_table for of_table in prints if of_table is not None]
-    return np.concatenate(kept) if kept else None
+    return None if array is not None and _is_mapped(array) else array
 
 
 def _by_content(array: Any) -> Iterator[Origin]:
-    import numpy as np
-
-    with _lock:
-        sources = list(_sources)
-    if _pieces:
-        yield from _of_pieces(fingerprints.piece_rows(array))
-    if not sources:
+    contents = _contents
+    if contents is None:
         return
-    rows = fingerprints.rows(array, fingerprints.ROWS_COMPARED)
-    values = fingerprints.values(array)
-    columns = _columns(array, fingerprints.ROWS_COMPARED) if array.ndim <= 2 else None
-    compared = None if rows is None else np.unique(rows)
-    for source in sources:
-        if (
-            _equal(values, source.values)
-            or _shared(np, compared, source.rows, len(array), source.length)
-            or _shared(np, columns, source.columns, len(array), source.length)
-        ):
-            yield Origin(source.files, CONTENT_MATCH, source.entity_id)
-
-
-def _equal(ours: Any, theirs: Any) -> bool:
-    return ours is not None and theirs is not None and bool(ours[0] == theirs[0])
-
-
-def _shared(np: Any, ours: Any, theirs: Any, length: int, of: int) -> bool:
-    """Whether enough rows are shared for one array to be a selection of the other."""
-    if ours is None or theirs is None or not len(ours) or not len(theirs):
-        return False
-    theirs = np.unique(theirs)
-    share = min(1.0, fingerprints.ROWS_COMPARED / max(length, 1)) * min(1.0, length / max(of, 1))
-    expected = len(theirs) * share
-    return int(np.isin(theirs, ours).sum()) >= max(LEAST_ROWS, LEAST_SHARE * expected)
-
-
-def _of_pieces(rows: Any) -> Iterator[Origin]:
-    """The files that each hold one row of the array."""
-    sources = {
-        file
-        for pair in (() if rows is None else rows.tolist())
-        for fingerprint in pair
-        for file in _pieces.get(fingerprint, ())
-    }
-    if sources:
-        yield Origin(tuple(sorted(sources, key=lambda file: file[0])), CONTENT_MATCH)
+    pieces = contents.pieces.find(array)
+    if pieces:
+        yield Origin(pieces, CONTENT_MATCH)
+    for known in (contents.read, contents.made_before, contents.made):
+        for source in known.find(array):
+            if not source.files or not {*source.files} <= {*pieces}:
+                yield Origin(source.files, CONTENT_MATCH, source.entity_id)
 
 
 def forked() -> None:
     """In a forked child: another thread of the parent's may have held the lock."""
     global _lock
     _lock = threading.Lock()
+    if _contents is not None:
+        for part in (_contents.pieces, _contents.read, _contents.made, _contents.made_before):
+            part.forked()

@@ -46,17 +46,38 @@ def _places(shape: tuple[int, ...], values: int) -> Any:
     """Where in a row of this shape its values are looked at; None where there are too few."""
     import numpy as np
 
-    size = math.prod(shape)
-    if size < LEAST_VALUES:
+    places = _flat_places(math.prod(shape), values)
+    return np.unravel_index(places, shape) if len(places) >= LEAST_VALUES else None
+
+
+def _flat_places(size: int, values: int) -> Any:
+    import numpy as np
+
+    return np.unique(np.linspace(0, size - 1, min(size, values)).astype(np.int64))
+
+
+def piece(array: Any) -> Any:
+    """The values of an array that are looked at where it may be a row of another; None: too few."""
+    if array.dtype.kind not in "biuf":
         return None
-    places = np.unique(np.linspace(0, size - 1, min(size, values)).astype(np.int64))
-    return np.unravel_index(places, shape)
+    places = _places(array.shape, PIECE_VALUES)
+    return None if places is None else array[places]
 
 
-def piece(array: Any) -> list[int]:
-    """The fingerprints that an array has as a row of another; none where it says nothing."""
-    sampled = rows(array[None], 1, PIECE_VALUES)
-    return [] if sampled is None else [int(number) for number in sampled.reshape(-1)]
+def of_pieces(pieces: Any, size: int) -> tuple[Any, Any]:
+    """Fingerprints of what `piece` gave of arrays of one size, and which pieces have some.
+
+    `pieces` has the shape (arrays, values). Those at equal steps, as `arange` and `linspace` give
+    them, are anybody's and have none.
+    """
+    import numpy as np
+
+    values = np.asarray(pieces, dtype=np.float64)
+    is_telling = _is_telling(values)
+    steps = np.diff(values[is_telling], axis=1) / np.diff(_flat_places(size, PIECE_VALUES))
+    is_uneven = np.ptp(steps, axis=1) > 1e-5 * np.abs(steps).max(axis=1)
+    is_telling[is_telling] = is_uneven
+    return _of_telling(values[is_telling]), is_telling
 
 
 def piece_rows(array: Any) -> Any:
@@ -69,13 +90,28 @@ def of_rows(sample: Any) -> Any:
     import numpy as np
 
     values = np.asarray(sample, dtype=np.float64)
-    values = values[np.isfinite(values).all(axis=1)]
+    return _of_telling(values[_is_telling(values)])
+
+
+def _is_telling(values: Any) -> Any:
+    """Which rows are finite, and of more than two values.
+
+    A row of two values, as of a mask or of a one-hot code, could be anybody's.
+    """
+    import numpy as np
+
     least, most = values.min(axis=1), values.max(axis=1)
-    # A row of two values, as of a mask or of a one-hot code, could be anybody's.
-    is_telling = (most > least) & ((values > least[:, None]) & (values < most[:, None])).any(axis=1)
-    values, least, most = values[is_telling], least[is_telling], most[is_telling]
+    between = (values > least[:, None]) & (values < most[:, None])
+    return between.any(axis=1) & np.isfinite(values).all(axis=1)
+
+
+def _of_telling(values: Any) -> Any:
+    """Fingerprints (uint64) of the shape (rows, 2)."""
+    import numpy as np
+
     if not len(values):
         return np.empty((0, len(ROUNDINGS)), np.uint64)
+    least, most = values.min(axis=1), values.max(axis=1)
     scaled = (values - least[:, None]) / (most - least)[:, None] * STEPS
     return np.stack(
         [_mixed(np, np.floor(scaled + rounding).astype(np.uint64)) for rounding in ROUNDINGS],
