@@ -14,7 +14,9 @@ File = tuple[str, Version | None]
 """A path and a version."""
 
 PENDING = 1 << 17
-"""So many numbers are kept as they came before they are sorted in among the others."""
+"""So many numbers are kept as they came before they are sorted in among the others ..."""
+OWNERS_PENDING = 4096
+"""... and those of so many owners."""
 BLOCK = 1024
 """So many files are packed together; they take 20 to 40 bytes each."""
 
@@ -44,7 +46,7 @@ class Index:
         self._pending.append((numbers, owner))
         self._pending_count += len(numbers)
         self.count += len(numbers)
-        if self._pending_count >= PENDING:
+        if self._pending_count >= PENDING or len(self._pending) >= OWNERS_PENDING:
             self._settle()
 
     def owners(self, wanted: Any) -> Any:
