@@ -133,13 +133,14 @@ def test_what_anybody_may_have_is_no_piece(array: Any) -> None:
     assert pieces.find(np.stack([array, array])) == ()
 
 
-def test_pictures_of_one_content_and_files_that_are_read_again() -> None:
-    pieces = contents.Pieces()
+def test_pictures_of_one_content_and_files_that_are_read_again(recording: Path) -> None:
     array = GENERATOR.random((8, 8))
-    for _ in range(3):
-        for name in ("/b.npy", "/a.npy"):
-            pieces.add(array, (name, (1, 2, 3, 4)))
-    assert pieces.find(array[None]) == (("/a.npy", (1, 2, 3, 4)), ("/b.npy", (1, 2, 3, 4)))
+    files = [(f"/{name}.png", (1, 2, 3, 4)) for name in ("b", "a")]
+    for _ in range(300):
+        for file in files:
+            origins.piece_was_read(array.copy(), file)
+    (found,) = origins.of(np.stack([array, array]))
+    assert found.files == tuple(sorted(files))
 
 
 @settings(deadline=None)

@@ -27,8 +27,9 @@ FILES_LIMIT = 1_000_000
 """So many files below a directory are what it stands for."""
 PARTS_LIMIT = 64
 """So many arrays of one file are remembered: a generator may read it in small parts for ever."""
-PIECES_OF_A_FILE = 8
-"""So many of the first of them may be pieces, of which each is a row of something else."""
+PIECES_OF_A_FILE = 4
+"""So many of the first of them may be pieces, of which each is a row of something else. A file that
+is read again and again has no more."""
 LEAVES_LIMIT = 64
 
 Files = tuple[tuple[str, Version | None], ...]
@@ -138,7 +139,9 @@ def _describe_made(value: Any, source: _Source) -> None:
 def piece_was_read(array: Any, file: tuple[str, Version | None]) -> None:
     """Note that a file held one row of an array, such as an image."""
     _own(array, _Source((file,)))
-    _known_contents().pieces.add(array, file)
+    part = _part((file,))
+    if part is not None and part < PIECES_OF_A_FILE:
+        _known_contents().pieces.add(array, file)
 
 
 def _known_contents() -> _Contents:

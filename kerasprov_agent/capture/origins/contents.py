@@ -10,7 +10,6 @@ import math
 import threading
 from typing import Any
 
-from kerasprov_agent.capture.files.marks import Marks
 from kerasprov_agent.capture.origins import fingerprints
 from kerasprov_agent.capture.origins.packed import File, Index, PackedFiles
 
@@ -19,7 +18,7 @@ SOURCES_LIMIT = 2000
 NUMBERS_LIMIT = 4_000_000
 """... of so many fingerprints in all, which take 48 MB."""
 PIECES_LIMIT = 1_000_000
-"""So many files of which each held one piece are remembered: 60 to 80 MB of them."""
+"""So many files of which each held one piece are remembered: 50 MB of them."""
 PIECES_PENDING = 256
 """So many pieces have their fingerprints made together, which takes a tenth as long for each."""
 LEAST_SHARE = 0.25
@@ -107,7 +106,6 @@ class Pieces:
         self._index = Index()
         self._sizes: set[int] = set()
         """How many numbers the pieces have: a row of another size is none of them."""
-        self._known = Marks(None)
         self._pending: list[tuple[int, Any, File]] = []
         """Sizes, values and files of those whose fingerprints are not made yet."""
 
@@ -121,11 +119,10 @@ class Pieces:
         if values is None or len(self._files) >= PIECES_LIMIT:
             return
         with self._lock:
-            if self._known.add(hash((file, values.tobytes()))):  # else it was read before
-                self._sizes.add(array.size)
-                self._pending.append((array.size, values, file))
-                if len(self._pending) >= PIECES_PENDING:
-                    self._settle()
+            self._sizes.add(array.size)
+            self._pending.append((array.size, values, file))
+            if len(self._pending) >= PIECES_PENDING:
+                self._settle()
 
     def find(self, array: Any) -> tuple[File, ...]:
         """The files that each held a row of an array, or the array itself, by their paths."""
