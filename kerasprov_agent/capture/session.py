@@ -15,7 +15,7 @@ import sys
 from kerasprov_agent import clock, guard, identity, silence
 from kerasprov_agent.capture import import_hook, lifetime
 from kerasprov_agent.capture.files.watching import watch
-from kerasprov_agent.capture.worker import Worker
+from kerasprov_agent.capture.worker import Worker, politely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Session:
             recorder = self.current()
             recorder.files.look()
             recorder.code.look()
-            to_be_hashed = recorder.contents.hash(go_on)
+            to_be_hashed = recorder.contents.hash(politely(go_on))
             recorder.execution.keep_sending()
             return recorder.execution.checkpoint() or to_be_hashed
 

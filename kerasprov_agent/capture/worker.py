@@ -7,7 +7,7 @@ that the program's `open` may hold already, and count it among the program's thr
 from __future__ import annotations
 
 import _thread
-from time import sleep
+from time import perf_counter, sleep, thread_time
 
 from kerasprov_agent import guard, silence
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 0.2
 """What is seen is written down after so long."""
 IDLE_ROUNDS = 5
+STEPS = 16
+"""After so many steps of its work the thread looks how long it had to wait ..."""
+RESTS = 3
+"""... and rests so many times as long ..."""
+REST_SECONDS = 0.05
+"""... but no longer than this."""
 FORK_SECONDS = 1.0
 """A fork waits at most so long for the thread: SQLite and Python want none beside it."""
 
@@ -95,3 +101,24 @@ class Worker:
             self._alive.release()
         if self._watch.recording and self._watch.pending() and goes_on():
             self.start()
+
+
+def politely(go_on: GoOn) -> GoOn:
+    """As `go_on`, which is asked at each step of work, but with rests while others are in a hurry.
+
+    Two threads that both open many small files wait for each other at each of them, for Python's
+    lock. The program would wait for us a hundred times as long as its own work takes.
+    """
+    steps, wall, used = 0, perf_counter(), thread_time()
+
+    def goes_on() -> bool:
+        nonlocal steps, wall, used
+        steps += 1
+        if steps % STEPS == 0:
+            waited = perf_counter() - wall - (thread_time() - used)
+            if go_on():
+                sleep(min(max(RESTS * waited, 0.0), REST_SECONDS))
+            wall, used = perf_counter(), thread_time()
+        return go_on()
+
+    return goes_on

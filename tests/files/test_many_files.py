@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kerasprov_agent
-from kerasprov_agent.capture import origins
+from kerasprov_agent.capture import origins, worker
 from kerasprov_agent.capture.origins import contents, packed
+from kerasprov_agent.capture.recorder.file import PACKED_AT_ONCE, FileSet
 from tests.conftest import kerasprov, recorded, rows
 from tests.files.test_origins import feed, known
 
@@ -190,3 +191,51 @@ def test_a_file_takes_less_than_a_hundred_bytes() -> None:
     finally:
         tracemalloc.stop()
     assert held / len(array) < 100
+
+
+def test_many_files_that_the_program_wrote_are_read_at_an_even_pace(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are kept as they are; what is looked at again and again would be all of them."""
+    looked: list[int] = []
+    original = FileSet.pack
+
+    def pack(file_set: FileSet, files: Any) -> None:
+        looked.append(len(file_set.members))
+        original(file_set, files)
+
+    monkeypatch.setattr(FileSet, "pack", pack)
+    (tmp_path / "made").mkdir()
+    count = 5 * PACKED_AT_ONCE
+    for number in range(count):
+        (tmp_path / "made" / f"{number:05}.txt").write_text("x")
+    for number in range(count):
+        (tmp_path / "made" / f"{number:05}.txt").read_text()
+    feed(np.ones((8, 4)))
+    kerasprov_agent.stop()
+    sets = rows(recording, "SELECT files, sha256 FROM files WHERE path LIKE '%made'")
+    assert {(one["files"], one["sha256"] is None) for one in sets} == {(count, False)}
+    assert 0 < sum(looked) < 10 * count
+
+
+@pytest.mark.parametrize(
+    ("used", "rest"),
+    [(0.0, [0.03]), (0.01, [0.0]), (0.005, [0.015])],
+    ids=["waits", "works", "half"],
+)
+def test_the_worker_rests_where_it_has_to_wait(
+    monkeypatch: pytest.MonkeyPatch, used: float, rest: list[float]
+) -> None:
+    now = {"wall": 0.0, "used": 0.0}
+    rests: list[float] = []
+    monkeypatch.setattr(worker, "perf_counter", lambda: now["wall"])
+    monkeypatch.setattr(worker, "thread_time", lambda: now["used"])
+    monkeypatch.setattr(worker, "sleep", rests.append)
+    goes_on = worker.politely(lambda: True)
+    for _ in range(worker.STEPS):
+        now["wall"] += 0.01 / worker.STEPS
+        now["used"] += used / worker.STEPS
+        assert goes_on()
+    assert rests == pytest.approx(rest)
+    is_over = worker.politely(lambda: False)
+    assert not any(is_over() for _ in range(worker.STEPS)) and rests == pytest.approx(rest)

@@ -38,7 +38,10 @@ class Catalog:
         """
         written = self.written.get(path)
         if written is not None:
-            written.look()
+            if written.version is None and version is not None and not written.hashed:
+                written.version = version  # as it was when the program opened it
+            elif written.version != version:
+                written.look()
             if version is None or written.version == version:
                 return written
         file = self.files.get((path, version))
@@ -101,6 +104,7 @@ class Catalog:
         for file in files:
             self.files.pop((file.path, file.version), None)
         file_set.pack(files)
+        file_set.loose = len(file_set.members)
 
     def used(self, file: File, activity: str, at: float) -> Operation:
         """An activity used a file."""

@@ -69,7 +69,7 @@ class FileSet:
 
     __slots__ = (
         "_bytes", "_known", "_packed", "_packs", "_sum", "changed_at", "complete", "entity_id",
-        "hashed", "members", "origins", "path", "written",
+        "hashed", "loose", "members", "origins", "path", "written",
     )  # fmt: skip
 
     def __init__(self, path: str, entity_id: str, complete: bool) -> None:
@@ -78,6 +78,8 @@ class FileSet:
         """Those that are not packed, by their paths."""
         self._packs: list[bytes] = []
         self._packed = self._bytes = self._sum = 0
+        self.loose = 0
+        """So many members could not be packed when that was tried last."""
         self._known: Marks | None = None
         """The paths of those that are packed, here and in the sets before."""
         self.changed_at = clock.now()

@@ -75,7 +75,7 @@ class Reads:
         return operations
 
     def _pack_if_many(self, file_set: FileSet) -> None:
-        if len(file_set.members) >= 2 * PACKED_AT_ONCE:
+        if len(file_set.members) - file_set.loose >= 2 * PACKED_AT_ONCE:
             self._catalog.pack(file_set)
 
     def _fed(self, seen: Seen, entity_id: str) -> list[Operation]:
