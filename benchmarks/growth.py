@@ -6,7 +6,7 @@ line each. With `--small` it measures so little that it only shows that the benc
 The last four are programs that run without the agent and under it: 200,000 files that are read,
 50,000 that numpy reads as arrays, 20,000 epochs of one training, 2,000 trainings. Of each is told
 what a tenth of it took at the beginning and at the end, and how much more memory the process held
-than the other one.
+than the other one, for each after the first tenth.
 """
 
 from __future__ import annotations
@@ -103,24 +103,30 @@ for number in range(COUNT):
         (place / str(number // 1000)).mkdir(parents=True)
     {made}
 """
-PROGRAMS = {
+FILES = {
     "files": MADE.replace(
         "{made}", '(place / str(number // 1000) / f"{number}.txt").write_bytes(b"x")'
-    )
-    + TRAINED
+    ),
+    "arrays": MADE.replace(
+        "{made}", 'np.random.rand(16, 16).tofile(place / str(number // 1000) / f"{number}.bin")'
+    ),
+}
+"""What makes the files that a program reads, without the agent."""
+PROGRAMS = {
+    "files": TRAINED
     + """
+import pathlib
+place = pathlib.Path("many")
 begin()
 for number in range(COUNT):
     with open(place / str(number // 1000) / f"{number}.txt", "rb") as file:
         file.read()
     passed(number)
 """,
-    "arrays": MADE.replace(
-        "{made}",
-        'np.random.rand(16, 16).tofile(place / str(number // 1000) / f"{number}.bin")',
-    )
-    + TRAINED
+    "arrays": TRAINED
     + """
+import pathlib
+place = pathlib.Path("many")
 begin()
 for number in range(COUNT):
     np.fromfile(place / str(number // 1000) / f"{number}.bin").reshape(16, 16)
@@ -149,18 +155,20 @@ def held():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
 def begin():
-    global began, memory
-    began, memory = time.perf_counter(), held()
+    global began
+    began = time.perf_counter()
 def passed(number):
     for part in (0.1, 0.9):
         if number + 1 == int(COUNT * part):
-            times.append(time.perf_counter() - began)
-times = []
+            passings.append((time.perf_counter() - began, held()))
+passings = []
 {program}
-times.append(time.perf_counter() - began)
+passings.append((time.perf_counter() - began, held()))
+(first, held_first), (last, _), (end, held_end) = passings
 with open("grown.json", "w") as file:
-    json.dump({"first": times[0], "last": times[2] - times[1], "bytes": held() - memory}, file)
+    json.dump({"first": first, "last": end - last, "bytes": held_end - held_first}, file)
 """
+"""Memory is told from the first tenth on: before, modules are loaded that are used but once."""
 
 
 def program(place: Path, name: str, count: int) -> None:
@@ -169,6 +177,9 @@ def program(place: Path, name: str, count: int) -> None:
     for recorded in (False, True):
         directory = place / f"{name}-{recorded}"
         directory.mkdir()
+        if name in FILES:
+            making = FILES[name].replace("COUNT", str(count))
+            subprocess.run([sys.executable, "-c", making], cwd=directory, check=True)
         text = AROUND.replace("{program}", PROGRAMS[name]).replace("COUNT", str(count))
         (directory / "program.py").write_text(text)
         command = [sys.executable, *(["-m", "kerasprov_agent"] if recorded else []), "program.py"]
@@ -182,7 +193,7 @@ def program(place: Path, name: str, count: int) -> None:
         part: (plain[part] / tenth * 1000, (agent[part] - plain[part]) / tenth * 1000)
         for part in ("first", "last")
     }
-    more = (agent["bytes"] - plain["bytes"]) / count
+    more = (agent["bytes"] - plain["bytes"]) / (0.9 * count)
     print(
         f"{count} {name}: at first {each['first'][0]:.3f} ms and {each['first'][1]:+.3f} ms each, "
         f"at last {each['last'][0]:.3f} ms and {each['last'][1]:+.3f} ms; "
