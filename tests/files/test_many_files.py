@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kerasprov_agent
 from kerasprov_agent.capture import origins, worker
-from kerasprov_agent.capture.origins import contents, packed
+from kerasprov_agent.capture.origins import contents, fingerprints, packed
 from kerasprov_agent.capture.recorder.file import PACKED_AT_ONCE, FileSet
 from tests.conftest import kerasprov, recorded, rows
 from tests.files.test_origins import feed, known
@@ -239,3 +239,45 @@ def test_the_worker_rests_where_it_has_to_wait(
     assert rests == pytest.approx(rest)
     is_over = worker.politely(lambda: False)
     assert not any(is_over() for _ in range(worker.STEPS)) and rests == pytest.approx(rest)
+
+
+def test_a_file_of_the_size_of_a_row_does_not_make_all_rows_be_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    original = fingerprints.of_rows
+    monkeypatch.setattr(
+        fingerprints, "of_rows", lambda sample: looked.append(len(sample)) or original(sample)
+    )
+    pieces = contents.Pieces()
+    mean = GENERATOR.random(12)
+    pieces.add(mean, ("/mean.npy", None))
+    many = GENERATOR.random((50_000, 12))
+    many[::5] = mean
+    assert pieces.find(many) == (("/mean.npy", None),)
+    assert sum(looked) < 5000
+
+
+def test_a_signal_handler_that_reads_does_not_wait_for_itself(tmp_path: Path) -> None:
+    """It comes in the midst of our own work, which holds a lock."""
+    np.save(tmp_path / "x.npy", GENERATOR.random((20, 9)))
+    program = """
+import signal, numpy as np
+from kerasprov_agent.capture.origins import contents, fingerprints
+original = contents.PackedFiles.append
+def append(self, file):
+    signal.raise_signal(signal.SIGUSR1)
+    original(self, file)
+contents.PackedFiles.append = append
+def handler(*_):
+    x = np.load("x.npy")
+    np.save("y.npy", x.copy())
+signal.signal(signal.SIGUSR1, handler)
+x = np.load("x.npy")
+np.save("z.npy", x.copy())
+print("done")
+"""
+    done = recorded(tmp_path, program)
+    assert done.returncode == 0 and done.stdout == b"done\n", done.stderr.decode()
+    assert done.stderr == b""
+    assert (tmp_path / "y.npy").exists()

@@ -29,13 +29,36 @@ COLUMNS_LIMIT = 64
 """A table of more columns is known by its rows alone."""
 ROWS_AT_ONCE = 4096
 """So many rows are compared with pieces at a time, which bounds the memory that it takes."""
+ROWS_OF_A_PIECE = 20
+"""Where an array has more rows than this for each piece of their size, some are compared."""
+
+
+class _Turn:
+    """A lock that others wait for. Who has it already gets no second turn, and does without.
+
+    That is the code of a signal handler, which runs in the midst of anything.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+
+    def __enter__(self) -> bool:
+        """Whether this is a turn of its own."""
+        self._lock.acquire()
+        self._depth += 1
+        return self._depth == 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        self._lock.release()
 
 
 class Sources:
     """Arrays of many rows. Each has an owner, which is what is found again."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = _Turn()
         self._known: list[tuple[Any, int]] = []
         """Owners of arrays, and how long these are."""
         self._rows, self._columns = Index(), Index()
@@ -44,7 +67,7 @@ class Sources:
 
     def forked(self) -> None:
         """In a forked child: another thread of the parent's may have held the lock."""
-        self._lock = threading.Lock()
+        self._turn = _Turn()
 
     def is_full(self) -> bool:
         """Whether no more are remembered."""
@@ -59,7 +82,9 @@ class Sources:
             rows = fingerprints.rows(array, fingerprints.ROWS)
             values = fingerprints.values(array)
         columns = of_columns(table, fingerprints.ROWS)
-        with self._lock:
+        with self._turn as is_ours:
+            if not is_ours:
+                return
             place = len(self._known)
             self._known.append((owner, len(array) if array is not None and array.ndim else 0))
             for index, numbers in ((self._rows, rows), (self._columns, columns)):
@@ -75,7 +100,9 @@ class Sources:
         values = fingerprints.values(array)
         rows = fingerprints.rows(array, fingerprints.ROWS_COMPARED)
         columns = of_columns(array, fingerprints.ROWS_COMPARED) if array.ndim <= 2 else None
-        with self._lock:
+        with self._turn as is_ours:
+            if not is_ours:
+                return []
             places = {*self._values.get(-1 if values is None else int(values[0]), ())}
             for index, ours in ((self._rows, rows), (self._columns, columns)):
                 places.update(self._shared(index, ours, len(array) if array.ndim else 0))
@@ -101,25 +128,27 @@ class Pieces:
     """Files of which each held one row of an array, or all of it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = _Turn()
         self._files = PackedFiles()
         self._index = Index()
-        self._sizes: set[int] = set()
-        """How many numbers the pieces have: a row of another size is none of them."""
+        self._sizes: dict[int, int] = {}
+        """How many pieces have so many numbers: a row of another size is none of them."""
         self._pending: list[tuple[int, Any, File]] = []
         """Sizes, values and files of those whose fingerprints are not made yet."""
 
     def forked(self) -> None:
         """In a forked child: another thread of the parent's may have held the lock."""
-        self._lock = threading.Lock()
+        self._turn = _Turn()
 
     def add(self, array: Any, file: File) -> None:
         """A file held an array."""
         values = fingerprints.piece(array)
         if values is None or len(self._files) >= PIECES_LIMIT:
             return
-        with self._lock:
-            self._sizes.add(array.size)
+        with self._turn as is_ours:
+            if not is_ours:
+                return
+            self._sizes[array.size] = self._sizes.get(array.size, 0) + 1
             self._pending.append((array.size, values, file))
             if len(self._pending) >= PIECES_PENDING:
                 self._settle()
@@ -130,15 +159,21 @@ class Pieces:
 
         numbers = []
         if array.size in self._sizes and array.ndim:
-            numbers.append(fingerprints.piece_rows(array[None]))
-        if array.ndim > 1 and math.prod(array.shape[1:]) in self._sizes:
-            for start in range(0, len(array), ROWS_AT_ONCE):
-                numbers.append(fingerprints.piece_rows(array[start : start + ROWS_AT_ONCE]))
+            numbers.append(fingerprints.piece_rows(array[None], np.zeros(1, int)))
+        of_rows_size = self._sizes.get(math.prod(array.shape[1:])) if array.ndim > 1 else None
+        if of_rows_size is not None:
+            limit = ROWS_AT_ONCE + ROWS_OF_A_PIECE * of_rows_size
+            chosen = fingerprints.some(len(array), limit)
+            for start in range(0, len(chosen), ROWS_AT_ONCE):
+                some = chosen[start : start + ROWS_AT_ONCE]
+                numbers.append(fingerprints.piece_rows(array, some))
         numbers = [some.reshape(-1) for some in numbers if some is not None]
         if not numbers:
             return ()
         wanted = np.unique(np.concatenate(numbers))
-        with self._lock:
+        with self._turn as is_ours:
+            if not is_ours:
+                return ()
             self._settle()
             places = np.unique(self._index.owners(wanted))
             files = {*self._files.at(places.tolist())}

@@ -27,17 +27,21 @@ ROUNDINGS = (0.503, 0.253)
 """... in two ways: a value that lies at the edge of a step in one does not in the other."""
 
 
-def rows(array: Any, limit: int, values: int = VALUES) -> Any:
+def rows(array: Any, limit: int) -> Any:
     """Two fingerprints (uint64) each of up to `limit` rows; None where they say nothing.
 
     A row is what lies under one index of the first dimension.
     """
+    return _rows_at(array, some(len(array), limit) if array.ndim else None, VALUES)
+
+
+def _rows_at(array: Any, indices: Any, values: int) -> Any:
     if array.ndim < 2 or array.dtype.kind not in "biuf" or not len(array):
         return None
     places = _places(array.shape[1:], values)
     if places is None:
         return None
-    chosen = (_some(len(array), limit)[:, None], *places)
+    chosen = (indices[:, None], *places)
     return of_rows(array[chosen])
 
 
@@ -80,9 +84,9 @@ def of_pieces(pieces: Any, size: int) -> tuple[Any, Any]:
     return _of_telling(values[is_telling]), is_telling
 
 
-def piece_rows(array: Any) -> Any:
-    """The fingerprints of all rows, each of which may have been a piece by itself."""
-    return rows(array, len(array) if array.ndim else 0, PIECE_VALUES)
+def piece_rows(array: Any, indices: Any) -> Any:
+    """The fingerprints of these rows, each of which may have been a piece by itself."""
+    return _rows_at(array, indices, PIECE_VALUES)
 
 
 def of_rows(sample: Any) -> Any:
@@ -146,7 +150,7 @@ def columns(table: Any, limit: int) -> Any:
 
     if table.dtype.kind != "f" or not len(table):
         return None
-    sample = np.sort(table[_some(len(table), limit)].astype(np.float32) + 0.0, axis=0)
+    sample = np.sort(table[some(len(table), limit)].astype(np.float32) + 0.0, axis=0)
     is_finite = np.isfinite(sample)
     is_distinct = is_finite.copy()
     is_distinct[1:] &= sample[1:] != sample[:-1]
@@ -156,7 +160,7 @@ def columns(table: Any, limit: int) -> Any:
     return _mixed(np, kept.view(np.uint32).astype(np.uint64)[:, None]) if len(kept) else None
 
 
-def _some(length: int, limit: int) -> Any:
+def some(length: int, limit: int) -> Any:
     """A sample of indices, in blocks, since memory is read in blocks, too."""
     import numpy as np
 
