@@ -3,16 +3,18 @@
 Whatever the agent does inside somebody else's training runs under `call`. A fault is logged once
 a kind and swallowed. What fails three times in a row is left alone until the next run begins.
 Exceptions that are not `Exception` (Ctrl-C, `sys.exit`) belong to the program and pass, and so does
-whatever a signal handler of the program's raises while our code happens to run.
+whatever a signal handler of the program's raises while our code happens to run. What such a handler
+does is not recorded then: it would wait for locks that are ours, held by what it interrupts.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from kerasprov_agent import silence
-from kerasprov_agent.tracebacks import is_of_a_signal_handler, pass_on
+from kerasprov_agent.tracebacks import is_in_a_signal_handler, is_of_a_signal_handler, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _warned: set[str] = set()
 _faults: dict[str, int] = {}
 """How often in a row each of our functions has failed."""
 _beginnings: set[str] = set()
+_at_work: dict[int, int] = {}
+"""By thread: within how many calls of ours it is."""
 _off = False
 _raise_faults = False
 
@@ -43,14 +47,23 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | Non
 
 def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
     """As `call`, also when recording is switched off: to stop, and to end the record."""
+    thread = get_ident()
+    depth = _at_work.get(thread, 0)
+    if depth and is_in_a_signal_handler(always.__code__):
+        return None
     filters = silence.begin()
     try:
+        _at_work[thread] = depth + 1
         result = function(*args, **kwargs)
     except Exception as fault:
         pass_on(fault)
         _note(function, fault)
         return None
     finally:
+        if depth:
+            _at_work[thread] = depth
+        else:
+            _at_work.pop(thread, None)
         if filters is not None:
             silence.end(filters)
     if _faults:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
 _SIGNALS = range(1, 128)
@@ -44,6 +46,21 @@ def is_of_a_signal_handler(exc: BaseException) -> bool:
             return True
         traceback = traceback.tb_next
     return False
+
+
+def is_in_a_signal_handler(outermost: CodeType) -> bool:
+    """Whether a signal handler of the program's calls us, within a call of this code."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not outermost:
+        if not _is_ours(frame) and _is_signal_handler(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
+    return type(name) is str and name.startswith("kerasprov_agent.")
 
 
 def _is_signal_handler(frame: FrameType) -> bool:

@@ -285,3 +285,75 @@ else:
     assert recorded(tmp_path, script).returncode == 0
     step = row(tmp_path / "kerasprov.db", "SELECT name, status FROM activity WHERE kind = 'step'")
     assert step == {"name": "prepare", "status": "finished"}
+
+
+WITHIN_OUR_WORK = """
+import signal, sys
+import keras, numpy as np
+from kerasprov_agent.capture.recorder import ledger
+from kerasprov_agent.store import writer
+handled = []
+def handler(signum, frame):
+    handled.append(signum)
+    model.save("handled.keras")
+    model.evaluate(x, x[:, :1], verbose=0)
+    np.save("handled.npy", np.load("x.npy"))
+def interrupted(place, name, word):
+    original = getattr(place, name)
+    def function(*args):
+        if word in args[1] and len(handled) < 5:
+            signal.raise_signal(signal.SIGUSR1)
+        return original(*args)
+    setattr(place, name, function)
+x = np.random.rand(16, 4)
+np.save("x.npy", x)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+signal.signal(signal.SIGUSR1, handler)
+interrupted(writer, "apply", "measured")
+history = model.fit(x, x[:, :1], epochs=3, verbose=0)
+interrupted(ledger.Ledger, "new_id", "save")
+model.save("after.keras")
+print(len(handled), len(history.history["loss"]))
+"""
+
+
+def test_a_handler_that_comes_in_our_midst_and_trains_does_not_wait_for_itself(
+    tmp_path: Path,
+) -> None:
+    """As one does that saves the model because the machine is wanted back."""
+    done = recorded(tmp_path, WITHIN_OUR_WORK)
+    assert (done.returncode, done.stdout) == (0, b"4 3\n"), done.stderr.decode()
+    assert b"kerasprov" not in done.stderr
+    assert (tmp_path / "handled.npy").exists() and (tmp_path / "handled.keras").exists()
+    database = tmp_path / "kerasprov.db"
+    assert row(database, "SELECT count(*) AS n FROM epochs")["n"] == 3
+    names = {Path(one["path"]).name for one in rows(database, "SELECT path FROM files")}
+    assert {"after.keras", "handled.keras", "handled.npy"} <= names
+
+
+AT_RANDOM = """
+import signal, sys
+import keras, numpy as np
+handled = []
+def handler(signum, frame):
+    handled.append(signum)
+    np.save("handled.npy", np.load("x.npy"))
+x = np.random.rand(16, 4)
+np.save("x.npy", x)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, x[:, :1], verbose=0)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.0037)
+history = model.fit(x, x[:, :1], epochs=150, verbose=0)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(handled) > 20, len(history.history["loss"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_handler_reads_and_writes_at_any_moment(tmp_path: Path) -> None:
+    done = recorded(tmp_path, AT_RANDOM)
+    assert (done.returncode, done.stdout) == (0, b"True 150\n"), done.stderr.decode()
+    assert row(tmp_path / "kerasprov.db", "SELECT count(*) AS n FROM epochs")["n"] == 151

@@ -62,7 +62,7 @@ class _Contents:
         """When too much was made to be remembered, the older half of it is forgotten."""
 
 
-_lock = threading.RLock()
+_lock = threading.Lock()
 _contents: _Contents | None = None
 """Once something was read or made."""
 _parts = Marks()
@@ -281,7 +281,7 @@ def _by_content(array: Any) -> Iterator[Origin]:
 def forked() -> None:
     """In a forked child: another thread of the parent's may have held the lock."""
     global _lock
-    _lock = threading.RLock()
+    _lock = threading.Lock()
     if _contents is not None:
         for part in (_contents.pieces, _contents.read, _contents.made, _contents.made_before):
             part.forked()

@@ -33,32 +33,11 @@ ROWS_OF_A_PIECE = 20
 """Where an array has more rows than this for each piece of their size, some are compared."""
 
 
-class _Turn:
-    """A lock that others wait for. Who has it already gets no second turn, and does without.
-
-    That is the code of a signal handler, which runs in the midst of anything.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._depth = 0
-
-    def __enter__(self) -> bool:
-        """Whether this is a turn of its own."""
-        self._lock.acquire()
-        self._depth += 1
-        return self._depth == 1
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        self._lock.release()
-
-
 class Sources:
     """Arrays of many rows. Each has an owner, which is what is found again."""
 
     def __init__(self) -> None:
-        self._turn = _Turn()
+        self._lock = threading.Lock()
         self._known: list[tuple[Any, int]] = []
         """Owners of arrays, and how long these are."""
         self._rows, self._columns = Index(), Index()
@@ -67,7 +46,7 @@ class Sources:
 
     def forked(self) -> None:
         """In a forked child: another thread of the parent's may have held the lock."""
-        self._turn = _Turn()
+        self._lock = threading.Lock()
 
     def is_full(self) -> bool:
         """Whether no more are remembered."""
@@ -82,9 +61,7 @@ class Sources:
             rows = fingerprints.rows(array, fingerprints.ROWS)
             values = fingerprints.values(array)
         columns = of_columns(table, fingerprints.ROWS)
-        with self._turn as is_ours:
-            if not is_ours:
-                return
+        with self._lock:
             place = len(self._known)
             self._known.append((owner, len(array) if array is not None and array.ndim else 0))
             for index, numbers in ((self._rows, rows), (self._columns, columns)):
@@ -100,9 +77,7 @@ class Sources:
         values = fingerprints.values(array)
         rows = fingerprints.rows(array, fingerprints.ROWS_COMPARED)
         columns = of_columns(array, fingerprints.ROWS_COMPARED) if array.ndim <= 2 else None
-        with self._turn as is_ours:
-            if not is_ours:
-                return []
+        with self._lock:
             places = {*self._values.get(-1 if values is None else int(values[0]), ())}
             for index, ours in ((self._rows, rows), (self._columns, columns)):
                 places.update(self._shared(index, ours, len(array) if array.ndim else 0))
@@ -128,7 +103,7 @@ class Pieces:
     """Files of which each held one row of an array, or all of it."""
 
     def __init__(self) -> None:
-        self._turn = _Turn()
+        self._lock = threading.Lock()
         self._files = PackedFiles()
         self._index = Index()
         self._sizes: dict[int, int] = {}
@@ -138,16 +113,14 @@ class Pieces:
 
     def forked(self) -> None:
         """In a forked child: another thread of the parent's may have held the lock."""
-        self._turn = _Turn()
+        self._lock = threading.Lock()
 
     def add(self, array: Any, file: File) -> None:
         """A file held an array."""
         values = fingerprints.piece(array)
         if values is None or len(self._files) >= PIECES_LIMIT:
             return
-        with self._turn as is_ours:
-            if not is_ours:
-                return
+        with self._lock:
             self._sizes[array.size] = self._sizes.get(array.size, 0) + 1
             self._pending.append((array.size, values, file))
             if len(self._pending) >= PIECES_PENDING:
@@ -171,9 +144,7 @@ class Pieces:
         if not numbers:
             return ()
         wanted = np.unique(np.concatenate(numbers))
-        with self._turn as is_ours:
-            if not is_ours:
-                return ()
+        with self._lock:
             self._settle()
             places = np.unique(self._index.owners(wanted))
             files = {*self._files.at(places.tolist())}
