@@ -4,7 +4,8 @@ Whatever the agent does inside somebody else's training runs under `call`. A fau
 a kind and swallowed. What fails three times in a row is left alone until the next run begins.
 Exceptions that are not `Exception` (Ctrl-C, `sys.exit`) belong to the program and pass, and so does
 whatever a signal handler of the program's raises while our code happens to run. What such a handler
-does is not recorded then: it would wait for locks that are ours, held by what it interrupts.
+or a destructor does is not recorded then: it would wait for locks that are ours, held by what it
+interrupts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from _thread import get_ident
 
 from kerasprov_agent import silence
-from kerasprov_agent.tracebacks import is_in_a_signal_handler, is_of_a_signal_handler, pass_on
+from kerasprov_agent.tracebacks import is_in_between, is_of_a_signal_handler, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def always(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | N
     """As `call`, also when recording is switched off: to stop, and to end the record."""
     thread = get_ident()
     depth = _at_work.get(thread, 0)
-    if depth and is_in_a_signal_handler(always.__code__):
+    if depth and is_in_between(always.__code__):
         return None
     filters = silence.begin()
     try:

@@ -48,11 +48,15 @@ def is_of_a_signal_handler(exc: BaseException) -> bool:
     return False
 
 
-def is_in_a_signal_handler(outermost: CodeType) -> bool:
-    """Whether a signal handler of the program's calls us, within a call of this code."""
+def is_in_between(outermost: CodeType) -> bool:
+    """Whether what calls us came between two steps of our own, within a call of this code.
+
+    That is what a signal handler of the program's calls, or a destructor that the collector of
+    garbage has called.
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code is not outermost:
-        if not _is_ours(frame) and _is_signal_handler(frame):
+        if not _is_ours(frame) and (frame.f_code.co_name == "__del__" or _is_signal_handler(frame)):
             return True
         frame = frame.f_back
     return False

@@ -332,6 +332,42 @@ def test_a_handler_that_comes_in_our_midst_and_trains_does_not_wait_for_itself(
     assert {"after.keras", "handled.keras", "handled.npy"} <= names
 
 
+DESTROYED = """
+import gc
+import keras, numpy as np
+from kerasprov_agent.store import writer
+class Log:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        model.save("log.keras")
+        print("gone")
+x = np.random.rand(16, 4)
+apply = writer.apply
+def collecting(*args):
+    if "measured" in args[1]:
+        gc.collect()
+    return apply(*args)
+writer.apply = collecting
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+class Logging(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        gc.disable()
+        Log()
+model.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[Logging()])
+"""
+
+
+def test_a_destructor_in_our_midst_does_not_wait_for_itself(tmp_path: Path) -> None:
+    done = recorded(tmp_path, DESTROYED)
+    assert (done.returncode, done.stdout) == (0, b"gone\ngone\n"), done.stderr.decode()
+    database = tmp_path / "kerasprov.db"
+    assert row(database, "SELECT count(*) AS n FROM epochs")["n"] == 2
+    names = {Path(one["path"]).name for one in rows(database, "SELECT path FROM files")}
+    assert "log.keras" in names
+
+
 AT_RANDOM = """
 import signal, sys
 import keras, numpy as np
