@@ -23,6 +23,11 @@ from tests.files.test_origins import feed, known
 GENERATOR = np.random.default_rng(0)
 
 
+def slow(value: Any) -> Any:
+    """A case that is tried with the slow tests."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def written(place: Path, count: int, shape: tuple[int, ...]) -> list[Path]:
     """Files of one array each."""
     paths = [place / f"{number:04}.npy" for number in range(count)]
@@ -35,12 +40,12 @@ def written(place: Path, count: int, shape: tuple[int, ...]) -> list[Path]:
     "joined",
     [
         lambda arrays: np.stack(arrays),
-        lambda arrays: np.array(arrays) / 255,
-        lambda arrays: np.concatenate([array[None] for array in arrays]).astype("float64"),
+        slow(lambda arrays: np.array(arrays) / 255),
+        slow(lambda arrays: np.concatenate([array[None] for array in arrays]).astype("float64")),
         lambda arrays: (np.stack(arrays) - 0.5)[np.random.default_rng(2).permutation(len(arrays))],
     ],
 )
-@pytest.mark.parametrize("shape", [(16,), (6, 4)])
+@pytest.mark.parametrize("shape", [(16,), slow((6, 4))])
 def test_a_file_for_each_row(
     tmp_path: Path, recording: Path, joined: Callable[[list[Any]], Any], shape: tuple[int, ...]
 ) -> None:
