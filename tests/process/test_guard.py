@@ -374,13 +374,13 @@ import keras, numpy as np
 handled = []
 def handler(signum, frame):
     handled.append(signum)
-    np.save("handled.npy", np.load("x.npy"))
+    np.save("handled.npy", np.fromfile("x.bin"))
     again()
 def again():
     if len(handled) < 400:
         signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.01))
 x = np.random.rand(16, 4)
-np.save("x.npy", x)
+x.tofile("x.bin")
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
 model.fit(x, x[:, :1], verbose=0)
