@@ -90,6 +90,10 @@ def stop() -> None:
 
     A wrapper that lies under another tool's cannot be taken out; it is switched off instead.
     """
+    guard.always(_stop)
+
+
+def _stop() -> None:
     guard.always(import_hook.unwatch)
     lifetime.stopping()
     session.watch.stop()

@@ -114,10 +114,9 @@ def politely(go_on: GoOn) -> GoOn:
     def goes_on() -> bool:
         nonlocal steps, wall, used
         steps += 1
-        if steps % STEPS == 0:
+        if steps % STEPS == 0 and go_on():
             waited = perf_counter() - wall - (thread_time() - used)
-            if go_on():
-                sleep(min(max(RESTS * waited, 0.0), REST_SECONDS))
+            sleep(min(max(RESTS * waited, 0.0), REST_SECONDS))
             wall, used = perf_counter(), thread_time()
         return go_on()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import kerasprov_agent
 from kerasprov_agent.capture import origins, worker
+from kerasprov_agent.capture.files import versions
 from kerasprov_agent.capture.origins import contents, fingerprints, packed
 from kerasprov_agent.capture.recorder.file import PACKED_AT_ONCE, FileSet
 from tests.conftest import kerasprov, recorded, rows
@@ -119,7 +121,6 @@ def test_what_steps_made_last_is_known(monkeypatch: pytest.MonkeyPatch, recordin
 
 
 def test_a_file_that_is_read_in_many_parts(tmp_path: Path, recording: Path) -> None:
-    h5py = pytest.importorskip("h5py")
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["x"] = GENERATOR.random((500, 9))
@@ -145,8 +146,19 @@ def test_pictures_of_one_content_and_files_that_are_read_again(recording: Path) 
     for _ in range(300):
         for file in files:
             origins.piece_was_read(array.copy(), file)
+    assert origins._contents is not None
+    assert len(origins._contents.pieces._pending) == len(files) * origins.PIECES_OF_A_FILE
     (found,) = origins.of(np.stack([array, array]))
     assert found.files == tuple(sorted(files))
+
+
+def test_paths_that_are_numpys_texts(recording: Path) -> None:
+    pieces = contents.Pieces()
+    arrays = GENERATOR.random((2 * packed.BLOCK, 9))
+    for number, array in enumerate(arrays):
+        (file,) = origins.files_of(*map(versions.absolute, np.array([f"/{number:04}.npy"])))
+        pieces.add(array, file)
+    assert pieces.find(arrays[7:9]) == (("/0007.npy", None), ("/0008.npy", None))
 
 
 @settings(deadline=None)

@@ -11,6 +11,8 @@ Version = tuple[int, int, int, int]
 
 def absolute(path: str) -> str:
     """The absolute form of a path; the path itself if the working directory no longer exists."""
+    if type(path) is not str:  # numpy's texts are none of Python's
+        path = str.__str__(path)
     if path.startswith("/") and "/." not in path and "//" not in path and not path.endswith("/"):
         return path  # as nearly all are: thousands of modules are asked for
     try:

@@ -55,7 +55,6 @@ class Sources:
 
     def add(self, owner: Any, array: Any, table: Any) -> None:
         """Remember an array; `table`: the frame that it came as, or the array itself."""
-
         rows = values = None
         if array is not None:
             rows = fingerprints.rows(array, fingerprints.ROWS)

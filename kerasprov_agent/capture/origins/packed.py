@@ -79,13 +79,8 @@ class Index:
         numbers = np.concatenate([some for some, _ in pending]).astype(np.uint64)
         lengths = [len(some) for some, _ in pending]
         owners = np.repeat(np.array([owner for _, owner in pending], np.uint32), lengths)
-        order = np.argsort(numbers)
+        order = np.argsort(numbers, kind="stable")  # so that the owners of a number are in order
         numbers, owners = numbers[order], owners[order]
-        is_repeated = np.zeros(len(numbers) + 1, bool)
-        is_repeated[1:-1] = numbers[1:] == numbers[:-1]
-        repeated = np.flatnonzero(is_repeated[1:] | is_repeated[:-1])
-        in_order = np.lexsort((owners[repeated], numbers[repeated]))
-        owners[repeated] = owners[repeated][in_order]
         is_new = np.ones(len(numbers), bool)
         is_new[1:] = (numbers[1:] != numbers[:-1]) | (owners[1:] != owners[:-1])
         numbers, owners = numbers[is_new], owners[is_new]

@@ -104,7 +104,6 @@ class Catalog:
         for file in files:
             self.files.pop((file.path, file.version), None)
         file_set.pack(files)
-        file_set.loose = len(file_set.members)
 
     def used(self, file: File, activity: str, at: float) -> Operation:
         """An activity used a file."""

@@ -138,6 +138,7 @@ class FileSet:
             self._sum ^= _sum((file.path, file.version) for file in some)
             self._bytes += _bytes(some)
             self._packed += len(some)
+        self.loose = len(self.members)
 
     def packs(self) -> Iterator[list[File]]:
         """The packed files, some at a time."""
