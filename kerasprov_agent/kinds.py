@@ -20,6 +20,8 @@ else:
 
 
 def _is_of_wrapt(cls: type) -> bool:
+    if cls is str or cls is int or cls is float or cls is dict or cls is list or cls is tuple:
+        return False  # most of what is asked about
     return any("ObjectProxy" in base.__name__ for base in cls.__mro__)
 
 

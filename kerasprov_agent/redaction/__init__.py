@@ -46,7 +46,7 @@ def text(value: str, limit: int = TEXT_LIMIT) -> str:
 
     What it takes grows with the length of the text, up to the limit.
     """
-    return _cut(value, limit, _hidden)
+    return _hidden_in_short(value) if len(value) < SHORT else _cut(value, limit, _hidden)
 
 
 def _cut(value: str, limit: int, hidden: Callable[[str], str]) -> str:

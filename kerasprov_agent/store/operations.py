@@ -9,6 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kerasprov_agent.store import schema, text
@@ -192,12 +193,14 @@ def apply(connection: sqlite3.Connection, operation: Operation, catalogue: Catal
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
-    names = ", ".join(map(quoted, row))
-    marks = ", ".join("?" * len(row))
-    connection.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",
-        tuple(map(text.bindable, row.values())),
-    )
+    connection.execute(_insertion(table, tuple(row)), tuple(map(text.bindable, row.values())))
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(map(quoted, columns))
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
 def add_manifest(connection: sqlite3.Connection, row: Row) -> None:

@@ -133,10 +133,8 @@ def _is_plain_callable(rate: Any) -> bool:
 
 def attributes(opt: Any) -> dict[str, Any]:
     """The public plain attributes that an optimizer holds."""
-    attributes = vars(opt).items()
-    return plain_dict(
-        {k: v for k, v in attributes if is_scalar(v) and not k.startswith("_") and k not in STATE}
-    )
+    public = {k: v for k, v in vars(opt).items() if not k.startswith("_") and k not in STATE}
+    return plain_dict({k: v for k, v in public.items() if is_scalar(v)})
 
 
 def of_model(model: Any) -> Iterator[tuple[str, Any]]:

@@ -17,8 +17,9 @@ from kerasprov_agent.kinds import is_a
 
 def install(package: str) -> None:
     """Wrap the functions under every name that they have in Keras."""
+    prefix = f"{package}."
     for name, module in sys.modules.copy().items():
-        if not name.startswith(f"{package}.") or module is None:
+        if not name.startswith(prefix) or module is None:
             continue
         names = vars(module)
         if callable(names.get("get_file")):
